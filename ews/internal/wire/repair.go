@@ -1,0 +1,66 @@
+package wire
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+)
+
+// legal reports whether XML 1.0 allows the character (production Char).
+func legal(r rune) bool {
+	switch {
+	case r < 0x20:
+		return r == '\t' || r == '\n' || r == '\r'
+	case r < 0xD800:
+		return true
+	case r < 0xE000: // surrogates
+		return false
+	}
+	return r <= utf8.MaxRune && r != 0xFFFE && r != 0xFFFF
+}
+
+// clean reports whether a document needs no repair.
+func clean(data []byte) bool {
+	for _, b := range data {
+		if b < 0x20 && b != '\t' && b != '\n' {
+			return false
+		}
+	}
+	return utf8.Valid(data) && !bytes.Contains(data, []byte("\uFFFE")) && !bytes.Contains(data, []byte("\uFFFF"))
+}
+
+// repair turns the bytes of a document into a string in which every character
+// is legal: raw control bytes are dropped, invalid UTF-8 becomes U+FFFD, and
+// line ends become a single line feed as XML 1.0 2.11 demands. The byte order
+// mark goes.
+func repair(data []byte) string {
+	data = bytes.TrimPrefix(data, []byte("\xEF\xBB\xBF"))
+	if clean(data) {
+		return string(data)
+	}
+	var b strings.Builder
+	b.Grow(len(data))
+	for i := 0; i < len(data); {
+		c := data[i]
+		if c < utf8.RuneSelf {
+			i++
+			switch {
+			case c == '\r':
+				if i == len(data) || data[i] != '\n' {
+					b.WriteByte('\n')
+				}
+			case c >= 0x20 || c == '\t' || c == '\n':
+				b.WriteByte(c)
+			}
+			continue
+		}
+		r, size := utf8.DecodeRune(data[i:])
+		i += size
+		if legal(r) {
+			b.WriteRune(r) // RuneError too: it is U+FFFD
+		} else {
+			b.WriteRune(utf8.RuneError)
+		}
+	}
+	return b.String()
+}
