@@ -52,14 +52,19 @@ func Parse(data []byte, lim Limits) (*Element, error) {
 	return p.root, nil
 }
 
+// maxBindings bounds the namespace declarations in scope, each of which costs
+// time at every name below it.
+const maxBindings = 256
+
 // binding is one namespace declaration in scope.
 type binding struct{ prefix, uri string }
 
 // frame is one open element.
 type frame struct {
 	e        *Element
-	name     string // as written, with its prefix
-	bindings int    // declarations in scope outside it
+	name     string   // as written, with its prefix
+	bindings int      // declarations in scope outside it
+	parts    []string // of its text after the first, to be joined once
 }
 
 type parser struct {
@@ -181,7 +186,7 @@ func (p *parser) add(s string) {
 	if f.e.Text == "" {
 		f.e.Text = s
 	} else {
-		f.e.Text += s
+		f.parts = append(f.parts, s)
 	}
 }
 
@@ -269,6 +274,9 @@ func (p *parser) attributes(e *Element) (empty bool, err error) {
 		if p.used++; p.used > p.lim.Elements {
 			return false, fmt.Errorf("%w: more than %d elements and attributes", ErrTooLarge, p.lim.Elements)
 		}
+		if len(p.bindings) > maxBindings {
+			return false, fmt.Errorf("%w: more than %d namespaces in scope", ErrTooLarge, maxBindings)
+		}
 		switch {
 		case name == "xmlns":
 			p.bindings = append(p.bindings, binding{"", value})
@@ -335,6 +343,9 @@ func (p *parser) endTag() error {
 		return p.malformed("an end tag that closes nothing")
 	}
 	f := p.open[len(p.open)-1]
+	if len(f.parts) > 0 {
+		f.e.Text += strings.Join(f.parts, "")
+	}
 	if len(f.e.Children) > 0 && strings.TrimSpace(f.e.Text) == "" {
 		f.e.Text = ""
 	}

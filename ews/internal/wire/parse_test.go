@@ -144,6 +144,14 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+func TestParseManyParts(t *testing.T) {
+	t.Parallel()
+	const n = 1_000_000 // quadratic work on this would not end
+	if got := parse(t, "<a>"+strings.Repeat("x<!---->", n)+"</a>").Text; got != strings.Repeat("x", n) {
+		t.Errorf("got %d bytes", len(got))
+	}
+}
+
 func TestParseLimits(t *testing.T) {
 	t.Parallel()
 	deep := strings.Repeat("<a>", 10) + strings.Repeat("</a>", 10)
@@ -152,14 +160,15 @@ func TestParseLimits(t *testing.T) {
 		lim Limits
 		ok  bool
 	}{
-		"bytes":            {"<a>123456789</a>", Limits{Bytes: 10}, false},
-		"depth":            {deep, Limits{Depth: 9}, false},
-		"depth reached":    {deep, Limits{Depth: 10}, true},
-		"elements":         {"<a><b/><b/></a>", Limits{Elements: 2}, false},
-		"attributes":       {"<a b='' c=''/>", Limits{Elements: 2}, false},
-		"namespaces":       {"<a xmlns:b='' xmlns:c=''/>", Limits{Elements: 2}, false},
-		"elements reached": {"<a><b/><b/></a>", Limits{Elements: 3}, true},
-		"default depth":    {strings.Repeat("<a>", 100_000), Limits{}, false},
+		"bytes":               {"<a>123456789</a>", Limits{Bytes: 10}, false},
+		"depth":               {deep, Limits{Depth: 9}, false},
+		"depth reached":       {deep, Limits{Depth: 10}, true},
+		"elements":            {"<a><b/><b/></a>", Limits{Elements: 2}, false},
+		"attributes":          {"<a b='' c=''/>", Limits{Elements: 2}, false},
+		"namespaces":          {"<a xmlns:b='' xmlns:c=''/>", Limits{Elements: 2}, false},
+		"namespaces in scope": {strings.Repeat("<a xmlns:a='' xmlns:b='' xmlns:c=''>", 100), Limits{}, false},
+		"elements reached":    {"<a><b/><b/></a>", Limits{Elements: 3}, true},
+		"default depth":       {strings.Repeat("<a>", 100_000), Limits{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
