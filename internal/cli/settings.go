@@ -1,0 +1,247 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// connectorConfig is the configuration of `koyomi connector` and `koyomi check`.
+type connectorConfig struct {
+	Data         string             `yaml:"data" default:"/var/lib/koyomi/connector" help:"Folder of the two databases: settings.db (back it up) and cache.db (rebuilt from Exchange)"`
+	Log          logConfig          `yaml:"log" help:"Log lines on standard error"`
+	Admin        adminConfig        `yaml:"admin" help:"The connector's only listener: /healthz and /metrics"`
+	Exchange     exchangeConfig     `yaml:"exchange" help:"The Exchange server and the service account that impersonates the mailboxes"`
+	Cloud        peerConfig         `yaml:"cloud" help:"The cloud that carries the sealed meetings"`
+	KMS          peerConfig         `yaml:"kms" help:"The key server"`
+	Organisation organisationConfig `yaml:"organisation" help:"What holds for everybody"`
+	Keywords     []keywordConfig    `yaml:"keywords" help:"What people type into the location; none: @webex (personal room) and @meet (a new meeting)"`
+	Services     []serviceConfig    `yaml:"services" help:"Where join details come from; the first is the default"`
+	Safety       safetyConfig       `yaml:"safety" help:"What keeps calendars from being hurt"`
+	Mailboxes    []mailboxConfig    `yaml:"mailboxes" help:"Who is served; a mailbox is activated at its first start, and what is older stays as it is"`
+}
+
+type logConfig struct {
+	Level  string `yaml:"level" default:"info" allowed:"debug info warn error" help:"The least severe line that is written"`
+	Format string `yaml:"format" default:"text" allowed:"text json" help:"Form of the lines"`
+}
+
+type adminConfig struct {
+	Listen string    `yaml:"listen" default:"127.0.0.1:8490" help:"Address and port"`
+	TLS    tlsConfig `yaml:"tls" help:"Certificate; needed unless listen is on loopback"`
+}
+
+type exchangeConfig struct {
+	URL          string        `yaml:"url" example:"https://mail.example.com/EWS/Exchange.asmx" help:"Address of Exchange Web Services"`
+	Username     string        `yaml:"username" example:"EXAMPLE\\svc-koyomi" help:"The service account: DOMAIN\\name or name@domain"`
+	PasswordFile string        `yaml:"password_file" example:"/etc/koyomi/exchange-password" help:"File that holds the service account's password and nothing else; without it the systemd credential exchange-password is used"`
+	CAFile       string        `yaml:"ca_file" help:"PEM file of the certificate authority, where the system does not know it"`
+	Timeout      time.Duration `yaml:"timeout" default:"60s" help:"Longest wait for an answer, streams apart"`
+	AbsentSent   string        `yaml:"absent_counts_as" default:"unknown" allowed:"unknown sent" help:"What it means where the server never says whether an invitation was sent"`
+}
+
+type peerConfig struct {
+	URL      string `yaml:"url" example:"https://koyomi.example.net" help:"Address; http only on loopback"`
+	CAFile   string `yaml:"ca_file" help:"PEM file of the certificate authority, where the system does not know it"`
+	CodeFile string `yaml:"code_file" help:"File with the one-time code for this connector, needed at the first start only; print it with \"enrol --connector NAME\" on the other side"`
+}
+
+type organisationConfig struct {
+	Locale     string        `yaml:"locale" default:"en" allowed:"en ja" help:"Language of the join block"`
+	SIPDomains []string      `yaml:"sip_domains" help:"Domains whose digits@domain is a meeting and not a mail address"`
+	JitsiHosts []string      `yaml:"jitsi_hosts" help:"Hosts of the organisation's own Jitsi servers"`
+	Header     string        `yaml:"header" help:"Text above the join details"`
+	Footer     string        `yaml:"footer" help:"Text below the join details"`
+	ButtonLead time.Duration `yaml:"button_lead" default:"5m" help:"How long before the start Join is offered"`
+}
+
+type keywordConfig struct {
+	Word    string `yaml:"word" example:"@meet" help:"The keyword with its @"`
+	Action  string `yaml:"action" default:"onetime" allowed:"myroom space onetime" help:"What it asks for without a modifier"`
+	Service string `yaml:"service" help:"Name of the meeting service; empty: the first"`
+}
+
+type serviceConfig struct {
+	Name string `yaml:"name" example:"Meet" help:"Name as shown to people"`
+	Kind string `yaml:"kind" default:"template" allowed:"template jitsi" help:"template: a personal room by address; jitsi: a new room on a Jitsi server"`
+	URL  string `yaml:"url" example:"https://meet.example.com/{{user}}" help:"Of a template: the room's address, with {{user}} or {{address}}; of Jitsi: the server's"`
+	SIP  string `yaml:"sip" help:"Of a template: the room's SIP address, with {{user}} or {{address}}"`
+}
+
+type safetyConfig struct {
+	Settle      time.Duration `yaml:"settle" default:"3s" help:"Quiet time after the last change before an item is written, 0s to 60s"`
+	DraftSettle time.Duration `yaml:"draft_settle" default:"120s" help:"The same for a meeting with attendees that was not sent yet, 0s to 600s"`
+	Writes      int           `yaml:"writes_per_hour" default:"100" help:"More writes in an hour stop all writes until acknowledged; each mailbox adds one"`
+	Recipients  int           `yaml:"recipients_per_hour" default:"1000" help:"The same for people who are mailed; each mailbox adds ten"`
+	DaysBack    int           `yaml:"days_back" default:"7" help:"Days of the past in the meeting list"`
+	DaysAhead   int           `yaml:"days_ahead" default:"31" help:"Days of the future in the meeting list"`
+}
+
+type mailboxConfig struct {
+	Address string   `yaml:"address" example:"aya@example.com" help:"Primary SMTP address"`
+	Aliases []string `yaml:"aliases" help:"Further addresses of the same mailbox"`
+	Name    string   `yaml:"name" help:"Display name"`
+	Owner   string   `yaml:"owner" example:"aya" help:"The user at the key server, as in \"koyomi kms enrol USER\"; empty: the address"`
+	Account string   `yaml:"account" example:"pX2mJ4bq1zTt0m6v8c3k5Q" help:"The account at the cloud, as printed by \"koyomi cloud enrol\""`
+	Locale  string   `yaml:"locale" help:"Language of this mailbox, where it is not the organisation's"`
+}
+
+// cloudConfig is the configuration of `koyomi cloud`.
+type cloudConfig struct {
+	Data   string    `yaml:"data" default:"/var/lib/koyomi/cloud" help:"Folder of the database"`
+	Log    logConfig `yaml:"log" help:"Log lines on standard error"`
+	Listen string    `yaml:"listen" default:"127.0.0.1:8480" help:"Address and port of the people's app and the connectors' calls"`
+	URL    string    `yaml:"url" example:"https://koyomi.example.net" help:"Address by which browsers reach it; requests for another host are refused"`
+	TLS    tlsConfig `yaml:"tls" help:"Certificate; needed unless listen is on loopback, for example behind a proxy on the same machine"`
+	KMS    cloudKMS  `yaml:"kms" help:"The key server that the app asks for keys"`
+}
+
+type cloudKMS struct {
+	URL       string `yaml:"url" example:"https://kms.example.com" help:"Address by which browsers reach the key server"`
+	Authority string `yaml:"authority" example:"mJ4bq1zTt0m6v8c3k5QpXw" help:"The key server's own name, as printed by \"koyomi kms status\""`
+}
+
+// kmsConfig is the configuration of `koyomi kms`.
+type kmsConfig struct {
+	Data       string    `yaml:"data" default:"/var/lib/koyomi/kms" help:"Folder of the database"`
+	Log        logConfig `yaml:"log" help:"Log lines on standard error"`
+	Listen     string    `yaml:"listen" default:"127.0.0.1:8481" help:"Address and port"`
+	URL        string    `yaml:"url" example:"https://kms.example.com" help:"Address by which browsers and connectors reach it; requests for another host are refused"`
+	TLS        tlsConfig `yaml:"tls" help:"Certificate; needed unless listen is on loopback, for example behind a proxy on the same machine"`
+	Origins    []string  `yaml:"origins" example:"[https://koyomi.example.net]" help:"Addresses of the apps that may ask from a browser"`
+	MasterFile string    `yaml:"master_key_file" example:"/etc/koyomi/kms-master" help:"File of the master key, mode 0600, not in the data folder; made at the first start; without it every key is lost: back it up apart from the database"`
+}
+
+type tlsConfig struct {
+	CertFile string `yaml:"cert_file" help:"PEM file of the certificate and its chain"`
+	KeyFile  string `yaml:"key_file" help:"PEM file of the private key"`
+}
+
+// check refuses what cannot work, in a sentence that names the key.
+func (c *connectorConfig) check() error {
+	if err := errors.Join(
+		needURL("exchange.url", c.Exchange.URL), needURL("cloud.url", c.Cloud.URL), needURL("kms.url", c.KMS.URL),
+		need("exchange.username", c.Exchange.Username), needListen("admin.listen", c.Admin.Listen),
+		prefixed("admin.", c.Admin.TLS.check(c.Admin.Listen)),
+		most("safety.settle", c.Safety.Settle, time.Minute), most("safety.draft_settle", c.Safety.DraftSettle, 10*time.Minute),
+	); err != nil {
+		return firstOf(err)
+	}
+	services := map[string]bool{"": true}
+	for i, s := range c.Services {
+		if s.Name == "" {
+			return fmt.Errorf("services: entry %d needs a name", i+1)
+		}
+		services[s.Name] = true
+	}
+	for _, k := range c.Keywords {
+		if !strings.HasPrefix(k.Word, "@") || len(k.Word) < 2 {
+			return fmt.Errorf("keywords: %q is no keyword: it begins with @, such as @meet", k.Word)
+		}
+		if !services[k.Service] {
+			return fmt.Errorf("keywords: %s names the service %q, which is not in services", k.Word, k.Service)
+		}
+	}
+	return c.checkMailboxes()
+}
+
+func (c *connectorConfig) checkMailboxes() error {
+	if len(c.Mailboxes) == 0 {
+		return errors.New("mailboxes: name at least one mailbox to serve")
+	}
+	seen := map[string]int{}
+	for i, m := range c.Mailboxes {
+		for _, a := range append([]string{m.Address}, m.Aliases...) {
+			if p, err := mail.ParseAddress(a); err != nil || p.Address != a {
+				return fmt.Errorf("mailboxes: entry %d needs an address such as aya@example.com", i+1)
+			}
+			if other, twice := seen[strings.ToLower(a)]; twice {
+				return fmt.Errorf("mailboxes: entries %d and %d have the same address", other, i+1)
+			}
+			seen[strings.ToLower(a)] = i + 1
+		}
+	}
+	return nil
+}
+
+func (c *cloudConfig) check() error {
+	return firstOf(errors.Join(needListen("listen", c.Listen), needURL("kms.url", c.KMS.URL), c.TLS.check(c.Listen)))
+}
+
+func (c *kmsConfig) check() error {
+	return firstOf(errors.Join(needListen("listen", c.Listen), need("master_key_file", c.MasterFile), c.TLS.check(c.Listen)))
+}
+
+func prefixed(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s%w", key, err)
+}
+
+// check demands a certificate for a listener that others can reach.
+func (t tlsConfig) check(listen string) error {
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		return errors.New("tls: cert_file and key_file go together")
+	}
+	if host, _, _ := net.SplitHostPort(listen); t.CertFile == "" && !loopback(host) {
+		return fmt.Errorf("listen: %s can be reached by others and needs a certificate: set tls.cert_file and tls.key_file, or listen on 127.0.0.1 behind a proxy", listen)
+	}
+	return nil
+}
+
+func need(key, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s is missing", key)
+	}
+	return nil
+}
+
+// needURL demands https, or http to loopback.
+func needURL(key, value string) error {
+	if err := need(key, value); err != nil {
+		return err
+	}
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("%s: %q is not an address such as https://host.example.com", key, value)
+	case u.User != nil:
+		return fmt.Errorf("%s: no user or password belongs into an address", key)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return fmt.Errorf("%s: http is refused, since everybody on the way can read it: use https", key)
+	}
+	return nil
+}
+
+func needListen(key, value string) error {
+	if _, port, err := net.SplitHostPort(value); err != nil || port == "" {
+		return fmt.Errorf("%s: %q is not address:port, such as 127.0.0.1:8480", key, value)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+}
+
+func most(key string, d, limit time.Duration) error {
+	if d > limit {
+		return fmt.Errorf("%s: %v is over the limit of %v", key, d, limit)
+	}
+	return nil
+}
+
+// firstOf returns the first of joined errors: one sentence at a time.
+func firstOf(err error) error {
+	if many, is := err.(interface{ Unwrap() []error }); is && len(many.Unwrap()) > 0 {
+		return many.Unwrap()[0]
+	}
+	return err
+}
