@@ -59,8 +59,8 @@ type environment struct {
 // commands is the command line. Kong reads the tags; each command's Run is in
 // its own file.
 type commands struct {
-	Config    configCommand    `cmd:"" help:"Print a commented sample configuration of a role."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+	Config  configCommand  `cmd:"" help:"Print a commented sample configuration of a role."`
+	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
