@@ -37,6 +37,15 @@ type Body struct {
 	Whole   bool // Content is the whole body; false: it was not read, or cut
 }
 
+// String prints the form and size only.
+func (b Body) String() string { return fmt.Sprintf("body(%s, %d bytes)", b.Type, len(b.Content)) }
+
+// Format prints like String, whatever the verb.
+func (b Body) Format(f fmt.State, _ rune) { fmt.Fprint(f, b.String()) }
+
+// LogValue prints like String.
+func (b Body) LogValue() slog.Value { return slog.StringValue(b.String()) }
+
 // Person is somebody named in an invitation.
 type Person struct {
 	Name    string `json:"name,omitempty"`
@@ -106,6 +115,15 @@ type Marker struct {
 
 // Present reports whether the item carries a marker at all.
 func (m Marker) Present() bool { return m.Join != "" || m.Hash != "" || m.GOID != "" }
+
+// String hides the link.
+func (m Marker) String() string { return "marker(" + m.Version + ")" }
+
+// Format prints like String, whatever the verb.
+func (m Marker) Format(f fmt.State, _ rune) { fmt.Fprint(f, m.String()) }
+
+// LogValue prints like String.
+func (m Marker) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // Item is one copy of an appointment in one mailbox, as the server showed it.
 type Item struct {

@@ -23,6 +23,15 @@ type JoinMethod struct {
 	Dialin   []Dialin `json:"dialin,omitempty"`
 }
 
+// String prints the kind only: links, numbers and passcodes open meetings.
+func (j JoinMethod) String() string { return "join(" + j.Kind + ")" }
+
+// Format prints like String, whatever the verb.
+func (j JoinMethod) Format(f fmt.State, _ rune) { fmt.Fprint(f, j.String()) }
+
+// LogValue prints like String.
+func (j JoinMethod) LogValue() slog.Value { return slog.StringValue(j.String()) }
+
 // Dialin is a telephone number with the PIN that a caller types.
 type Dialin struct {
 	Number string `json:"number"`
@@ -66,6 +75,15 @@ type Head struct {
 	Notice      string       `json:"notice,omitempty"` // machine-readable state for the organiser, e.g. "sending-not-confirmed"
 }
 
+// String prints nothing that a person wrote.
+func (h Head) String() string { return "head" }
+
+// Format prints like String, whatever the verb.
+func (h Head) Format(f fmt.State, _ rune) { fmt.Fprint(f, "head") }
+
+// LogValue prints like String.
+func (h Head) LogValue() slog.Value { return slog.StringValue("head") }
+
 // OBTP says when the one button to push is shown.
 type OBTP struct {
 	Lead int `json:"lead"` // seconds before the start
@@ -85,6 +103,15 @@ type Details struct {
 	Notes     string     `json:"notes,omitempty"` // agenda as plain text
 	Attendees []Attendee `json:"attendees,omitempty"`
 }
+
+// String prints nothing that a person wrote.
+func (d Details) String() string { return "details" }
+
+// Format prints like String, whatever the verb.
+func (d Details) Format(f fmt.State, _ rune) { fmt.Fprint(f, "details") }
+
+// LogValue prints like String.
+func (d Details) LogValue() slog.Value { return slog.StringValue("details") }
 
 // Meeting is one entry of a person's meeting list.
 type Meeting struct {
