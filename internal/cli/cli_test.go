@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// call runs the command and returns exit code, standard output and error.
+func call(t *testing.T, args ...string) (int, string, string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr, noEnv)
+	return code, stdout.String(), stderr.String()
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]int{
+		"--help": 0, "version": 0, "version --help": 0, "config kms": 0,
+		"": 2, "nothing": 2, "config": 2, "config x": 2, "version -x": 2, "version more": 2,
+	} {
+		if code, _, stderr := call(t, strings.Fields(args)...); code != want {
+			t.Errorf("koyomi %s: exit code %d, want %d (%s)", args, code, want, stderr)
+		}
+	}
+}
+
+func TestErrorsAreOneLine(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"", "nothing", "config", "version -x"} {
+		_, stdout, stderr := call(t, strings.Fields(args)...)
+		if stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "koyomi: ") {
+			t.Errorf("koyomi %s: %q %q", args, stdout, stderr)
+		}
+	}
+}
