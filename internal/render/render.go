@@ -105,7 +105,10 @@ func put(b calendar.Body, at int, block Block, url string) (calendar.Body, error
 		out.Content = before + lead + strings.ReplaceAll(block.Text, "\n", eol) + trail + after
 	}
 	f := Find(out, url)
-	if f.State != Whole || cut(out, f.spot) != b.Content {
+	if f.State != Whole {
+		return b, ErrPlace
+	}
+	if back, err := takeOut(out, f.spot); err != nil || back != b {
 		return b, ErrPlace
 	}
 	return out, nil
@@ -156,10 +159,10 @@ func Replace(b calendar.Body, oldURL string, j calendar.JoinDetails, o Options) 
 	out := b
 	if from, to, ok := pristine(b.Content, f.spot); ok && b.Type == calendar.BodyHTML {
 		out.Content = b.Content[:from] + block.HTML + b.Content[to:]
-		if Find(out, j.URL).State != Whole {
-			return b, ErrPlace
+		if f := Find(out, j.URL); f.State == Whole {
+			return out, nil
 		}
-		return out, nil
+		return b, ErrPlace
 	}
 	rest, err := takeOut(b, f.spot)
 	if err != nil {
