@@ -71,6 +71,14 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
+// in returns the error as it is for another operation, whose request was not
+// sent because of it.
+func (e *Error) in(op string) *Error {
+	c := *e
+	c.Op, c.Unclear, c.RequestID = op, false, ""
+	return &c
+}
+
 // Class says what helps against a failure.
 type Class string
 
@@ -108,7 +116,7 @@ func classOf(code string) (Class, bool) {
 	case "ErrorServerBusy", "ErrorInternalServerTransientError", "ErrorTimeoutExpired", "ErrorTooManyObjectsOpened",
 		"ErrorMailboxStoreUnavailable", "ErrorMailboxFailover", "ErrorConnectionFailed", "ErrorConnectionFailedTransientError",
 		"ErrorADUnavailable", "ErrorADOperation", "ErrorExceededConnectionCount", "ErrorExceededSubscriptionCount",
-		"ErrorInsufficientResources", "ErrorBatchProcessingStopped", "ErrorNoRespondingCASInDestinationSite",
+		"ErrorInsufficientResources", "Server", "ErrorBatchProcessingStopped", "ErrorNoRespondingCASInDestinationSite",
 		"ErrorProxyCallFailed", "ErrorProxyTokenExpired", "ErrorContentConversionFailed", "ErrorInternalServerError",
 		CodeUnavailable, CodeTimeout, CodeTransport, CodeTruncated, CodeRefused, CodeDNS, CodeMalformed:
 		return Transient, true

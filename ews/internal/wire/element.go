@@ -89,3 +89,11 @@ func (e *Element) Body() *Element {
 	}
 	return nil
 }
+
+// Elements returns the children. It may be called on nil.
+func (e *Element) Elements() []*Element {
+	if e == nil {
+		return nil
+	}
+	return e.Children
+}

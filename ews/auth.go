@@ -1,0 +1,154 @@
+package ews
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// gate keeps the account from being locked: every request passes it.
+//
+// A password that has not yet worked is tried by one request alone, while the
+// others wait for what becomes of it. Where the server refuses it, nothing
+// passes any more until the hold is over or somebody acts. Where it has worked
+// before, a refusal may be a passing fault of the server (Exchange says 401
+// when it throttles, too): one request, again alone and on a fresh connection,
+// confirms it.
+type gate struct {
+	hold time.Duration
+
+	mu      sync.Mutex
+	creds   Credentials
+	version int       // of the credentials: what old ones met does not count
+	worked  bool      // the server has accepted the password
+	until   time.Time // nothing passes before
+	refusal *Error    // what every call gets until then
+	turn    *turn     // not nil: one request is trying the password
+}
+
+// turn is the try of one request for which the others wait.
+type turn struct {
+	done chan struct{}
+	err  *Error // why the server could not be asked; the others need not try
+}
+
+// pass is the permission to send one request. It is given back by leave.
+type pass struct {
+	Credentials
+	version int
+	turn    *turn // not nil: this request tries the password for all
+}
+
+// verdict is what a request tells of the password.
+type verdict int
+
+const (
+	unknown verdict = iota // the server could not be asked
+	accepted
+	refused
+)
+
+func newGate(creds Credentials, hold time.Duration) *gate {
+	return &gate{creds: creds, hold: hold}
+}
+
+// enter waits for a turn that is under way and returns a pass, or the reason
+// why there is none.
+func (g *gate) enter(ctx context.Context, op string) (pass, *Error) {
+	for {
+		g.mu.Lock()
+		if g.turn == nil {
+			defer g.mu.Unlock()
+			if time.Now().Before(g.until) {
+				return pass{}, g.refusal.in(op)
+			}
+			p := pass{Credentials: g.creds, version: g.version}
+			if !g.worked {
+				p.turn = g.take()
+			}
+			return p, nil
+		}
+		t := g.turn
+		g.mu.Unlock()
+		if err := t.wait(ctx, op); err != nil {
+			return pass{}, err
+		}
+	}
+}
+
+// confirm is called after a 401 by a request without a turn. It returns a pass
+// for a second try: with a turn where this request is the one that confirms,
+// without where another has done so.
+func (g *gate) confirm(ctx context.Context, op string, p pass) (pass, *Error) {
+	g.mu.Lock()
+	if g.turn == nil && g.worked && p.version == g.version {
+		defer g.mu.Unlock()
+		p.turn = g.take()
+		return p, nil
+	}
+	g.mu.Unlock()
+	return g.enter(ctx, op)
+}
+
+// leave gives a pass back with what the request has met.
+func (g *gate) leave(p pass, v verdict, e *Error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p.version == g.version {
+		switch v {
+		case accepted:
+			g.worked = true
+		case refused:
+			g.worked, g.refusal, g.until = false, e, time.Now().Add(g.hold)
+		}
+	}
+	if p.turn != nil {
+		if v == unknown {
+			p.turn.err = e
+		}
+		close(p.turn.done)
+		g.turn = nil
+	}
+}
+
+// take makes the caller the one that tries.
+func (g *gate) take() *turn {
+	g.turn = &turn{done: make(chan struct{})}
+	return g.turn
+}
+
+// wait waits for the end of the turn; it returns why the server could not be
+// asked, if so.
+func (t *turn) wait(ctx context.Context, op string) *Error {
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+		return canceled(op, ctx)
+	}
+	if t.err == nil || t.err.Code == CodeCanceled {
+		return nil
+	}
+	return t.err.in(op)
+}
+
+func (g *gate) set(creds Credentials) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.creds, g.worked, g.until = creds, false, time.Time{}
+	g.version++
+}
+
+func (g *gate) lift() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.until = time.Time{}
+}
+
+func (g *gate) heldUntil() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if time.Now().Before(g.until) {
+		return g.until
+	}
+	return time.Time{}
+}

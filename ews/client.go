@@ -1,0 +1,236 @@
+package ews
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options configure a [Client]. URL and Credentials are required.
+type Options struct {
+	// URL of the endpoint, such as "https://mail.example.com/EWS/Exchange.asmx".
+	// http is refused unless the host is this machine.
+	URL         string
+	Credentials Credentials
+
+	// CAFile is a PEM file with certificates of authorities that are trusted
+	// beside the system's. RootCAs replaces both.
+	CAFile  string
+	RootCAs *x509.CertPool
+
+	// Timeout bounds every request but GetStreamingEvents, from the first byte
+	// sent to the last received; default 100 s.
+	Timeout time.Duration
+	// Silence is how long an event stream may be silent before it counts as
+	// dead; default 110 s. Servers send a heartbeat every 45 s.
+	Silence time.Duration
+	// AuthHold is how long nothing is sent after the server has refused the
+	// password; default 30 min.
+	AuthHold time.Duration
+	// MaxConcurrent bounds the requests under way at once, streams not counted;
+	// default 10.
+	MaxConcurrent int
+	// MaxResponse bounds an answer, unpacked, in bytes; default 64 MB.
+	MaxResponse int64
+
+	UserAgent string       // default "koyomi-ews"; servers may admit clients by it
+	Logger    *slog.Logger // gets one debug record per request; default none
+
+	// DialContext replaces the way connections are made.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Trace gets every request and answer in clear, without the credentials.
+	// They hold subjects, bodies and addresses.
+	Trace io.Writer
+}
+
+// Client is the account's access to one endpoint. It is safe for use by
+// several goroutines at once.
+type Client struct {
+	opts  Options
+	url   string
+	http  *http.Client
+	fresh *http.Client // a new connection for each request
+	auth  *gate
+	slots chan struct{}
+	trace *tracer
+
+	versions sync.Map // mailbox address -> RequestServerVersion, where it is not the default
+}
+
+// New checks the options and returns a client. It sends nothing.
+func New(opts Options) (*Client, error) {
+	u, err := endpoint(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Credentials.Username == "" {
+		return nil, invalid("", "give the user name of the account that calls Exchange")
+	}
+	roots, err := opts.roots()
+	if err != nil {
+		return nil, err
+	}
+	opts.Timeout = orDefault(opts.Timeout, 100*time.Second)
+	opts.Silence = orDefault(opts.Silence, 110*time.Second)
+	opts.AuthHold = orDefault(opts.AuthHold, 30*time.Minute)
+	opts.MaxConcurrent = orDefault(opts.MaxConcurrent, 10)
+	opts.MaxResponse = orDefault(opts.MaxResponse, 64<<20)
+	if opts.UserAgent == "" {
+		opts.UserAgent = "koyomi-ews"
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{
+		opts:  opts,
+		url:   u,
+		http:  &http.Client{Transport: opts.transport(roots, true), CheckRedirect: dontFollow},
+		fresh: &http.Client{Transport: opts.transport(roots, false), CheckRedirect: dontFollow},
+		auth:  newGate(opts.Credentials, opts.AuthHold),
+		slots: make(chan struct{}, opts.MaxConcurrent),
+		trace: &tracer{w: opts.Trace},
+	}
+	c.opts.Credentials = Credentials{} // the gate has them
+	return c, nil
+}
+
+// Close ends the idle connections. The client must not be used afterwards.
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.fresh.CloseIdleConnections()
+}
+
+// SetCredentials replaces the account's credentials and lifts a hold after a
+// refused password.
+func (c *Client) SetCredentials(creds Credentials) { c.auth.set(creds) }
+
+// TryNow lifts the hold after a refused password: the next call tries it once
+// more.
+func (c *Client) TryNow() { c.auth.lift() }
+
+// HeldUntil returns the time until which nothing is sent because the server
+// has refused the password; it is zero where there is no hold.
+func (c *Client) HeldUntil() time.Time { return c.auth.heldUntil() }
+
+// String prints the endpoint's host.
+func (c *Client) String() string {
+	u, err := url.Parse(c.url)
+	if err != nil {
+		return "ews.Client"
+	}
+	return "ews.Client(" + u.Host + ")"
+}
+
+// Format prints like String, whatever the verb.
+func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
+// Mailbox is a mailbox on whose user's behalf the account calls. Its methods
+// are the operations of the protocol.
+type Mailbox struct {
+	client  *Client
+	address string // "": the account itself
+}
+
+// As returns the mailbox with this SMTP address: every call impersonates it
+// (ExchangeImpersonation, [MS-OXWSCDATA] 2.2.3.3) and is routed by it
+// (X-AnchorMailbox). An empty address stands for the account itself, without
+// impersonation.
+func (c *Client) As(mailbox string) *Mailbox {
+	return &Mailbox{client: c, address: strings.TrimSpace(mailbox)}
+}
+
+// String hides the address.
+func (m *Mailbox) String() string { return "ews.Mailbox" }
+
+// Format hides the address, whatever the verb.
+func (m *Mailbox) Format(f fmt.State, _ rune) { fmt.Fprint(f, m.String()) }
+
+// endpoint checks an endpoint's URL.
+func endpoint(s string) (string, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "":
+		return "", invalid("", "give the whole URL of Exchange Web Services, such as https://mail.example.com/EWS/Exchange.asmx")
+	case u.User != nil:
+		return "", invalid("", "leave name and password out of the URL; give them as credentials")
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return u.String(), nil
+	case u.Scheme == "http":
+		return "", invalid("", "use https: over http the password would cross the network in clear")
+	}
+	return "", invalid("", "the URL of Exchange Web Services begins with https://")
+}
+
+func loopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// roots returns the certificate authorities to trust; nil are the system's.
+func (o *Options) roots() (*x509.CertPool, error) {
+	if o.RootCAs != nil || o.CAFile == "" {
+		return o.RootCAs, nil
+	}
+	pem, err := os.ReadFile(o.CAFile)
+	if err != nil {
+		e := invalid("", "the CA file cannot be read; check that it exists and may be read")
+		e.Cause = err
+		return nil, e
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, invalid("", "the CA file holds no certificate in PEM form; convert it, or name another file")
+	}
+	return pool, nil
+}
+
+// transport makes connections by HTTP/1.1 only: authentication and hanging
+// requests of Exchange do not work over HTTP/2.
+func (o *Options) transport(roots *x509.CertPool, keepAlive bool) *http.Transport {
+	var h1 http.Protocols
+	h1.SetHTTP1(true)
+	dial := o.DialContext
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	}
+	return &http.Transport{
+		DialContext:         dial,
+		Protocols:           &h1,
+		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: 15 * time.Second,
+		DisableKeepAlives:   !keepAlive,
+		DisableCompression:  true, // asked for by hand: not for streams
+		MaxIdleConnsPerHost: o.MaxConcurrent,
+		IdleConnTimeout:     90 * time.Second, // IIS closes after 120 s
+	}
+}
+
+// dontFollow stops at redirects: credentials go to no other host.
+func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func orDefault[T int | int64 | time.Duration](v, d T) T {
+	if v <= 0 {
+		return d
+	}
+	return v
+}
+
+func invalid(op, message string) *Error {
+	return &Error{Op: op, Code: CodeInvalid, Message: message}
+}

@@ -1,0 +1,422 @@
+package ews
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/koyomi-cal/koyomi/ews/internal/wire"
+)
+
+// call is one request on its way.
+type call struct {
+	op      string
+	mailbox string
+	payload []byte
+	safe    bool // reads only: may be sent again on a fresh connection
+	stream  bool
+	id      string // client-request-id
+	sent    atomic.Bool
+}
+
+// answer is what came back: an envelope without a fault.
+type answer struct {
+	op     string
+	id     string
+	status int
+	env    *wire.Element
+	body   *wire.Element // the response element in it
+}
+
+// exchange sends a request and reads its answer whole.
+func (c *Client) exchange(ctx context.Context, call *call) (answer, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return answer{}, canceled(call.op, ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, errTimeout)
+	defer cancel()
+	resp, err := c.send(ctx, call)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	data, err := c.read(resp)
+	c.trace.response(call, resp, data)
+	if err != nil {
+		return answer{}, call.readError(ctx, resp, err)
+	}
+	return call.interpret(resp, data)
+}
+
+// send sends a request, answers a 401 as the gate wants it, and returns the
+// response, whatever its status.
+func (c *Client) send(ctx context.Context, call *call) (*http.Response, error) {
+	call.id = newGUID()
+	p, held := c.auth.enter(ctx, call.op)
+	if held != nil {
+		return nil, held
+	}
+	resp, refusal, err := c.try(ctx, call, p, c.http)
+	if refusal == nil || p.turn != nil || refusal.Code == CodeAccountLocked {
+		return resp, c.leave(p, resp, refusal, err)
+	}
+	if p, held = c.auth.confirm(ctx, call.op, p); held != nil {
+		return nil, held
+	}
+	client := c.http
+	if p.turn != nil {
+		client = c.fresh
+	}
+	resp, refusal, err = c.try(ctx, call, p, client)
+	return resp, c.leave(p, resp, refusal, err)
+}
+
+// leave gives a pass back and returns the error to return.
+func (c *Client) leave(p pass, resp *http.Response, refusal, err *Error) error {
+	switch {
+	case refusal != nil:
+		c.auth.leave(p, refused, refusal)
+		return refusal
+	case err != nil:
+		c.auth.leave(p, unknown, err)
+		return err
+	case passedAuth(resp):
+		c.auth.leave(p, accepted, nil)
+	default:
+		c.auth.leave(p, unknown, nil)
+	}
+	return nil
+}
+
+// try sends a request once. A refused password is a refusal, not an error.
+func (c *Client) try(ctx context.Context, call *call, p pass, client *http.Client) (resp *http.Response, refusal, failure *Error) {
+	began := time.Now()
+	req, err := c.request(ctx, call, p)
+	if err != nil {
+		return nil, nil, call.fail(CodeInvalid, "the request cannot be made", err)
+	}
+	c.trace.request(call)
+	resp, err = client.Do(req)
+	c.log(ctx, call, resp, err, time.Since(began))
+	if err != nil {
+		return nil, nil, call.transportError(ctx, err)
+	}
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == 456:
+		defer resp.Body.Close()
+		return nil, call.refusal(resp), nil
+	case !answersEWS(resp): // from something in front of Exchange: says nothing of the password
+		defer resp.Body.Close()
+		data, err := c.read(resp)
+		c.trace.response(call, resp, data)
+		if err != nil {
+			data = nil
+		}
+		return nil, nil, call.statusError(resp, data)
+	}
+	return resp, nil, nil
+}
+
+// answersEWS reports whether a response can hold a SOAP envelope.
+func answersEWS(resp *http.Response) bool {
+	ct := resp.Header.Get("Content-Type")
+	return strings.Contains(ct, "xml") || ct == "" && passedAuth(resp)
+}
+
+// passedAuth reports whether such a response proves that the server has
+// accepted the password.
+func passedAuth(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusInternalServerError
+}
+
+// request makes the HTTP request. Its body is whole in memory: some servers
+// refuse chunked ones.
+func (c *Client) request(ctx context.Context, call *call, p pass) (*http.Request, error) {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { call.sent.Store(true) },
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(call.payload))
+	if err != nil {
+		return nil, err
+	}
+	h := req.Header
+	h.Set("Content-Type", "text/xml; charset=utf-8")
+	h.Set("Accept", "text/xml")
+	h.Set("User-Agent", c.opts.UserAgent)
+	h.Set("client-request-id", call.id)
+	h.Set("return-client-request-id", "true")
+	if !call.stream { // a compressor would hold events back
+		h.Set("Accept-Encoding", "gzip")
+	}
+	if call.mailbox != "" {
+		h.Set("X-AnchorMailbox", call.mailbox)
+	}
+	if call.safe {
+		h["Idempotency-Key"] = []string{} // not sent: lets net/http repeat it where an idle connection was closed
+	}
+	req.SetBasicAuth(p.Username, p.Password.Reveal())
+	return req, nil
+}
+
+// read reads a response's body, unpacked and bounded.
+func (c *Client) read(resp *http.Response) ([]byte, error) {
+	body, err := unpacked(resp)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(body, c.opts.MaxResponse+1))
+	if int64(len(data)) > c.opts.MaxResponse {
+		return nil, wire.ErrTooLarge
+	}
+	return data, err
+}
+
+// unpacked returns the response's body without its compression.
+func unpacked(resp *http.Response) (io.Reader, error) {
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		return gzip.NewReader(resp.Body)
+	}
+	return resp.Body, nil
+}
+
+func (c *Client) log(ctx context.Context, call *call, resp *http.Response, err error, took time.Duration) {
+	if !c.opts.Logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("op", call.op), slog.String("client_request_id", call.id), slog.Duration("took", took)}
+	if err != nil {
+		attrs = append(attrs, slog.Bool("failed", true))
+	} else {
+		attrs = append(attrs, slog.Int("status", resp.StatusCode))
+		for _, name := range []string{"request-id", "X-FEServer", "X-BEServer", "X-CalculatedBETarget", "X-CasErrorCode"} {
+			if v := resp.Header.Get(name); v != "" {
+				attrs = append(attrs, slog.String(strings.ToLower(name), v))
+			}
+		}
+	}
+	c.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "ews request", attrs...)
+}
+
+// fail makes an error of this call.
+func (c *call) fail(code, message string, cause error) *Error {
+	return &Error{Op: c.op, Code: code, Message: message, RequestID: c.id, Cause: cause}
+}
+
+// errTimeout and errSilent are the causes of a context that this package ends.
+var (
+	errTimeout = errors.New("no answer in time")
+	errSilent  = errors.New("the stream has been silent for too long")
+)
+
+func canceled(op string, ctx context.Context) *Error {
+	return &Error{Op: op, Code: CodeCanceled, Message: "the call was ended by its caller", Cause: context.Cause(ctx)}
+}
+
+// transportError explains why there is no response.
+func (c *call) transportError(ctx context.Context, err error) *Error {
+	e := c.explain(ctx, err)
+	e.Unclear = c.sent.Load()
+	return e
+}
+
+func (c *call) explain(ctx context.Context, err error) *Error {
+	if ctx.Err() != nil {
+		switch cause := context.Cause(ctx); {
+		case errors.Is(cause, errTimeout):
+			return c.fail(CodeTimeout, "the server did not answer in time; check that it is up and reachable", cause)
+		case errors.Is(cause, errSilent):
+			return c.fail(CodeTimeout, "the event stream was silent for too long; check that no proxy or load balancer buffers it, then open it again", cause)
+		}
+		return canceled(c.op, ctx)
+	}
+	var (
+		dns      *net.DNSError
+		verify   *tls.CertificateVerificationError
+		record   tls.RecordHeaderError
+		alert    tls.AlertError
+		timeout  net.Error
+		authErr  x509.UnknownAuthorityError
+		hostErr  x509.HostnameError
+		validErr x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &hostErr):
+		return c.fail(CodeCertificate, "the server's certificate is for another host name; use the name that it was made for", err)
+	case errors.As(err, &validErr) && validErr.Reason == x509.Expired:
+		return c.fail(CodeCertificate, "the server's certificate has expired or is not valid yet; renew it, and check the clocks", err)
+	case errors.As(err, &authErr), errors.As(err, &verify):
+		return c.fail(CodeCertificate, "the server's certificate is not trusted; name the CA that made it in a CA file", err)
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return c.fail(CodeTLS, "the server does not speak TLS on this port; check the URL's port", err)
+	case errors.As(err, &alert):
+		return c.fail(CodeTLS, "the TLS handshake failed; the server must offer TLS 1.2 or newer", err)
+	case errors.As(err, &dns):
+		return c.fail(CodeDNS, "the server's host name is not known to DNS; check the URL", err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return c.fail(CodeRefused, "the server refuses the connection; check that it is up and the URL's port", err)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return c.fail(CodeTimeout, "the server cannot be reached in time; check that it is up and no firewall is in between", err)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return c.fail(CodeTransport, "the server closed the connection without an answer", err)
+	}
+	return c.fail(CodeTransport, "the connection to the server failed", err)
+}
+
+// readError explains why a response could not be read to its end.
+func (c *call) readError(ctx context.Context, resp *http.Response, err error) *Error {
+	var e *Error
+	switch {
+	case errors.Is(err, wire.ErrTooLarge):
+		e = c.fail(CodeTooLarge, "the answer is larger than allowed; ask for fewer items at once", err)
+	case ctx.Err() == nil:
+		e = c.fail(CodeTruncated, "the answer ended in the middle", err)
+	default:
+		e = c.explain(ctx, err)
+	}
+	e.HTTPStatus, e.Unclear = resp.StatusCode, true
+	return e
+}
+
+// refusal explains a 401 or 456.
+func (c *call) refusal(resp *http.Response) *Error {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	e := c.fail(CodeAuthFailed, "the server refuses the account's name or password; enter the right one", nil)
+	challenges := strings.ToLower(strings.Join(resp.Header.Values("WWW-Authenticate"), ","))
+	switch {
+	case resp.StatusCode == 456, bytes.Contains(text, []byte("locked out")):
+		e.Code, e.Message = CodeAccountLocked, "the account is locked; unlock it in the directory, then try again"
+	case challenges != "" && !strings.Contains(challenges, "basic"):
+		e.Message = "the server does not offer Basic authentication; switch it on for the EWS virtual directory"
+	}
+	e.HTTPStatus = resp.StatusCode
+	return e
+}
+
+// interpret reads the envelope in a response.
+func (c *call) interpret(resp *http.Response, data []byte) (answer, error) {
+	env, err := wire.Parse(data, wire.Limits{Bytes: int64(len(data))})
+	if err != nil || env.Name != "Envelope" {
+		return answer{}, c.notEnvelope(resp, data, err)
+	}
+	a := answer{op: c.op, id: c.id, status: resp.StatusCode, env: env, body: env.Body()}
+	if f := wire.ParseFault(env); f != nil {
+		return answer{}, a.fault(f)
+	}
+	if a.body == nil {
+		return answer{}, a.fail(CodeMalformed, "the answer is empty", nil)
+	}
+	return a, nil
+}
+
+// notEnvelope explains an answer that is no envelope.
+func (c *call) notEnvelope(resp *http.Response, data []byte, err error) *Error {
+	e := c.statusError(resp, data)
+	if resp.StatusCode == http.StatusOK && e.Code == CodeNotEWS && looksLikeXML(data) {
+		e.Code, e.Message = CodeMalformed, "the answer is not the XML that it should be"
+		if errors.Is(err, wire.ErrTruncated) {
+			e.Code, e.Message = CodeTruncated, "the answer ended in the middle"
+		}
+		if errors.Is(err, wire.ErrTooLarge) {
+			e.Code, e.Message = CodeTooLarge, "the answer is larger than allowed; ask for fewer items at once"
+		}
+		e.Unclear = true
+	}
+	e.Cause = err
+	return e
+}
+
+func looksLikeXML(data []byte) bool {
+	head := bytes.ToLower(bytes.TrimSpace(data[:min(len(data), 512)]))
+	head = bytes.TrimPrefix(head, []byte("\uFEFF"))
+	return len(head) == 0 || bytes.HasPrefix(head, []byte("<")) && !bytes.Contains(head, []byte("<html")) && !bytes.Contains(head, []byte("<!doctype"))
+}
+
+// statusError explains a response that is not from Exchange Web Services.
+func (c *call) statusError(resp *http.Response, data []byte) *Error {
+	e := c.fail("", "", nil)
+	e.HTTPStatus = resp.StatusCode
+	switch s := resp.StatusCode; {
+	case s == http.StatusFound && strings.Contains(strings.ToLower(resp.Header.Get("Location")), "genericerrorpage"),
+		s == http.StatusOK && bytes.Contains(data, []byte("Server Error in")):
+		e.Code, e.Message = CodeUnavailable, "the server has an internal problem; try again later"
+	case s >= 300 && s < 400:
+		e.Code, e.Message = CodeRedirected, "the server redirects to another address, which is not followed; give the final address of Exchange Web Services as URL"
+	case s == http.StatusForbidden:
+		e.Code, e.Message = CodeForbidden, "the server does not let this program in; check EwsApplicationAccessPolicy, IP restrictions and, for Exchange Online, EWSEnabled"
+	case s == http.StatusNotFound, s == http.StatusMethodNotAllowed, s == http.StatusGone:
+		e.Code, e.Message = CodeNotFound, "there is no Exchange Web Services at this path; on Exchange it is /EWS/Exchange.asmx"
+	case s == http.StatusMisdirectedRequest, s == http.StatusTooManyRequests, s >= 500:
+		e.Code, e.Message = CodeUnavailable, "the server is not available at the moment; try again later"
+		e.BackOff = retryAfter(resp.Header.Get("Retry-After"))
+		if bytes.Contains(data, []byte("server version is invalid")) {
+			e.Code, e.Message = "ErrorInvalidServerVersion", sentence("ErrorInvalidServerVersion")
+		}
+	case s >= 400 && s != 440:
+		e.Code, e.Message = "Client", fmt.Sprintf("the server finds the request wrong (HTTP status %d); check the URL", s)
+	default:
+		e.Code, e.Message = CodeNotEWS, "the answer is a web page, not Exchange Web Services; check the URL, and that no log-in page of a proxy is in front of it"
+	}
+	return e
+}
+
+// retryAfter parses seconds or a date.
+func retryAfter(s string) time.Duration {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 {
+		return time.Duration(min(n, 86400)) * time.Second
+	}
+	if t, err := http.ParseTime(s); err == nil {
+		return max(0, min(time.Until(t), 24*time.Hour))
+	}
+	return 0
+}
+
+// newGUID returns a random GUID ([RFC 9562] version 4).
+func newGUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6] = b[6]&0x0F | 0x40
+	b[8] = b[8]&0x3F | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// tracer writes requests and answers in clear.
+type tracer struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (t *tracer) request(c *call) {
+	t.write("> %s %s\n%s\n", c.op, c.id, c.payload)
+}
+
+func (t *tracer) response(c *call, resp *http.Response, data []byte) {
+	t.write("< %s %s %d\n%s\n", c.op, c.id, resp.StatusCode, data)
+}
+
+func (t *tracer) write(format string, args ...any) {
+	if t.w == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.w, format, args...)
+}
