@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"regexp"
 )
 
 // Limits that both sides keep.
@@ -122,29 +121,3 @@ func (c Credential) MarshalJSON() ([]byte, error) { return json.Marshal(c.secret
 
 // UnmarshalJSON reads the credential.
 func (c *Credential) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &c.secret) }
-
-// The forms of everything that crosses this wire or is stored behind it.
-// Nothing else is accepted: a field that matches none of these cannot exist.
-var (
-	idForm         = regexp.MustCompile(`^[A-Za-z0-9_-]{21}[AQgw]$`)
-	partForm       = regexp.MustCompile(`^[hb]$`)
-	credentialForm = regexp.MustCompile(`^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$`)
-	jweForm        = regexp.MustCompile(`^[A-Za-z0-9_-]{64,1024}\.\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{22}$`)
-)
-
-// ValidID reports whether s is 16 bytes in canonical base64url: the form of the
-// ids of accounts, resources and items.
-func ValidID(s string) bool { return len(s) == 22 && idForm.MatchString(s) }
-
-// ValidPart reports whether s is the letter of a part that is stored.
-func ValidPart(s string) bool { return partForm.MatchString(s) }
-
-// ValidCredential reports whether s has the form of a credential.
-func ValidCredential(s string) bool { return len(s) == 43 && credentialForm.MatchString(s) }
-
-// ValidSealed reports whether s has the form of a compact JWE with direct
-// encryption (RFC 7516 section 7.1, empty second part) within the size limit.
-func ValidSealed(s string) bool { return len(s) <= MaxSealed && jweForm.MatchString(s) }
-
-// ValidRevision reports whether n can be a revision.
-func ValidRevision(n int64) bool { return n > 0 && n <= MaxRevision }
