@@ -13,7 +13,7 @@ import (
 // list.
 func (s *turn) listOne(t *tracked, it *calendar.Item, found detect.Result) {
 	old := t.Entries
-	t.Entries, t.seen = nil, s.now
+	t.Entries, t.seen = nil, s.turns
 	if s.shown(it) {
 		t.Entries = []string{s.publish(t, it, found.Methods())}
 	}
@@ -62,7 +62,7 @@ func (s *turn) listAll(ev Viewed) {
 // newer reports whether the item was read by itself since the view was asked
 // for.
 func (s *turn) newer(t *tracked) bool {
-	return !t.Series && !t.seen.IsZero() && !t.seen.Before(s.asked)
+	return !t.Series && t.seen > s.asked
 }
 
 // withdraw takes entries out of the list that no item stands for any more. An

@@ -103,7 +103,8 @@ type State struct {
 	baseline time.Time
 	viewed   time.Time // when the horizon was last viewed as a whole
 	viewing  bool
-	asked    time.Time // when the view under way was asked for
+	turns    int64     // events taken in, to tell before from after within one instant
+	asked    int64     // the turn in which the view under way was asked for
 	viewAt   time.Time // when it is to be viewed next; zero: not planned
 	items    map[string]*tracked
 	copies   map[string]bool // what copies showed of meetings not seen here yet
@@ -131,7 +132,7 @@ type tracked struct {
 	reading bool
 	writing bool
 	again   bool
-	seen    time.Time      // when it was last listed from a read of its own
+	seen    int64          // the turn in which it was last listed from a read of its own
 	item    *calendar.Item // read, waiting for its join details
 	joining string         // the wish that was asked for and not answered yet
 	wish    string         // the wish that join answers

@@ -27,6 +27,7 @@ func (s *turn) emit(e Effect) { s.effects = append(s.effects, e) }
 // Step takes in one event and returns what is to be done about it, in order.
 // It never fails: what cannot be done is said in a [Trace].
 func (s *State) Step(r *Rules, now time.Time, ev Event) []Effect {
+	s.turns++
 	t := &turn{State: s, r: r, now: now}
 	switch ev := ev.(type) {
 	case Started:
@@ -92,7 +93,7 @@ func (s *turn) view() {
 		s.viewAt = s.now // something more was missed while it is being viewed
 		return
 	}
-	s.viewing, s.viewAt, s.asked = true, time.Time{}, s.now
+	s.viewing, s.viewAt, s.asked = true, time.Time{}, s.turns
 	s.emit(View{Window: s.r.Window(s.now)})
 }
 

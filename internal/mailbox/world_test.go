@@ -2,6 +2,7 @@ package mailbox_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -44,6 +45,13 @@ type box struct {
 	facts map[string]*fact // by meeting key, for organized meetings
 	list  map[string]calendar.Meeting
 	busy  time.Time
+
+	series    []*calendar.Item // occurrences that a view shows beside items
+	organizes []string         // items that are this mailbox's own although they do not say so
+	fault     func(*calendar.Item) mailbox.Outcome
+	lose      string // what the next write loses: request, mail or answer
+	tries     int
+	noService int // how often the meeting service still fails
 }
 
 // fact is what really happened to one meeting, for the oracle.
@@ -82,7 +90,7 @@ func (w *world) logf(format string, args ...any) {
 
 func (w *world) fail(format string, args ...any) {
 	w.t.Helper()
-	w.t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), strings.Join(w.log[max(0, len(w.log)-80):], "\n"))
+	w.t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), strings.Join(w.log[max(0, len(w.log)-400):], "\n"))
 }
 
 func (w *world) chance(percent int) bool { return w.rng.IntN(100) < percent }
@@ -99,6 +107,7 @@ func (b *box) save() {
 
 // touch is what the server does when an item is saved, and tells the stream.
 func (b *box) touch(it *calendar.Item) {
+	b.w.logf("%s saved %s %s", b.addr, it.ID, it.GOID)
 	it.Modified = b.w.now
 	b.w.next++
 	it.ChangeKey = fmt.Sprint("ck", b.w.next)
@@ -120,7 +129,7 @@ func (b *box) deliver(it *calendar.Item) {
 			continue
 		}
 		var c *calendar.Item
-		for _, x := range o.items {
+		for _, x := range o.sorted() {
 			if x.GOID == it.GOID {
 				c = x
 			}
@@ -203,13 +212,17 @@ func (w *world) person() {
 
 func (b *box) organized() []*calendar.Item {
 	var own []*calendar.Item
-	for _, it := range b.items {
+	for _, it := range b.sorted() {
 		if it.IsOrganizer == calendar.Yes {
 			own = append(own, it)
 		}
 	}
-	slices.SortFunc(own, func(x, y *calendar.Item) int { return strings.Compare(x.ID, y.ID) })
 	return own
+}
+
+// sorted returns the items in a fixed order: a seed replays exactly.
+func (b *box) sorted() []*calendar.Item {
+	return slices.SortedFunc(maps.Values(b.items), func(x, y *calendar.Item) int { return strings.Compare(x.ID, y.ID) })
 }
 
 func (b *box) create() {
@@ -273,7 +286,7 @@ func (b *box) keyword(it *calendar.Item, f *fact) {
 }
 
 func (b *box) decline() {
-	for _, it := range b.items {
+	for _, it := range b.sorted() {
 		if it.IsOrganizer == calendar.No && b.w.chance(50) {
 			it.MyResponse = calendar.Declined
 			b.touch(it)
