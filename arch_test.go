@@ -66,7 +66,10 @@ var edges = map[string]string{
 	"internal/store/postgres":  "internal/store",
 	"internal/store/storetest": "internal/store",
 
-	// Wiring.
+	// Wiring. The node is the connector with its databases, Exchange and the two
+	// clients: the command, the demo and the loads start the same thing.
+	"internal/node": "internal/connector internal/exchange internal/meet internal/kms internal/api internal/seal internal/store internal/store/sqlite",
+
 	"internal/demo":       everything,
 	"internal/bench":      everything,
 	"internal/systemtest": everything,
@@ -78,6 +81,7 @@ var edges = map[string]string{
 // command line but the command.
 var wiring = map[string][]string{
 	"internal/cli":        {"cmd/koyomi"},
+	"internal/node":       {"internal/cli", "internal/demo", "internal/bench", "internal/systemtest"},
 	"internal/demo":       {"internal/cli", "internal/systemtest"},
 	"internal/bench":      {"internal/cli"},
 	"internal/systemtest": {},
