@@ -86,7 +86,7 @@ type mailboxConfig struct {
 	Address string   `yaml:"address" example:"aya@example.com" help:"Primary SMTP address"`
 	Aliases []string `yaml:"aliases" help:"Further addresses of the same mailbox"`
 	Name    string   `yaml:"name" help:"Display name"`
-	Owner   string   `yaml:"owner" example:"aya" help:"The user at the key server, as in \"koyomi kms enrol USER\"; empty: the address"`
+	Owner   string   `yaml:"owner" help:"The user at the key server, as in \"koyomi kms enrol USER\"; empty: the address"`
 	Account string   `yaml:"account" example:"pX2mJ4bq1zTt0m6v8c3k5Q" help:"The account at the cloud, as printed by \"koyomi cloud enrol\""`
 	Locale  string   `yaml:"locale" help:"Language of this mailbox, where it is not the organisation's"`
 }
@@ -125,8 +125,7 @@ type tlsConfig struct {
 // check refuses what cannot work, in a sentence that names the key.
 func (c *connectorConfig) check() error {
 	if err := errors.Join(
-		needURL("exchange.url", c.Exchange.URL), needURL("cloud.url", c.Cloud.URL), needURL("kms.url", c.KMS.URL),
-		need("exchange.username", c.Exchange.Username), needListen("admin.listen", c.Admin.Listen),
+		c.Exchange.check(), needURL("cloud.url", c.Cloud.URL), needURL("kms.url", c.KMS.URL), needListen("admin.listen", c.Admin.Listen),
 		prefixed("admin.", c.Admin.TLS.check(c.Admin.Listen)),
 		most("safety.settle", c.Safety.Settle, time.Minute), most("safety.draft_settle", c.Safety.DraftSettle, 10*time.Minute),
 	); err != nil {
@@ -148,6 +147,11 @@ func (c *connectorConfig) check() error {
 		}
 	}
 	return c.checkMailboxes()
+}
+
+// check is what `koyomi check` needs of it.
+func (c *exchangeConfig) check() error {
+	return firstOf(errors.Join(needURL("exchange.url", c.URL), need("exchange.username", c.Username)))
 }
 
 func (c *connectorConfig) checkMailboxes() error {
