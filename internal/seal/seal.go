@@ -119,7 +119,7 @@ func Seal(k Key, h Header, plaintext []byte) (string, error) {
 	for i := len(plaintext); i < size; i++ {
 		padded[i] = ' '
 	}
-	sealed := k.m.aead.Seal(make([]byte, 0, ivSize+size+tagSize), nil, padded, out)
+	sealed := k.m.aead.Seal(padded[:0], nil, padded, out)
 	out = append(out, '.', '.')
 	out = encoding.AppendEncode(out, sealed[:ivSize])
 	out = append(out, '.')
@@ -153,7 +153,7 @@ func Open(k Key, want Header, jwe string) ([]byte, error) {
 			return nil, ErrMalformed
 		}
 	}
-	plain, err := k.m.aead.Open(buf[:0:0], nil, buf, []byte(p.head))
+	plain, err := k.m.aead.Open(buf[:0], nil, buf, []byte(p.head))
 	if err != nil {
 		return nil, ErrForged
 	}
