@@ -1,0 +1,195 @@
+package detect
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// class says what a labelled value in an invitation's text is.
+type class int8
+
+const (
+	noClass    class = iota
+	meetingID        // number or name of the meeting
+	accessCode       // number that a caller types, often the meeting's own
+	passcode         // what one is asked for on joining
+	phoneCode        // a passcode for the phone or a SIP device only
+	phonePIN         // what a caller types
+	videoID          // a video system's part of an address
+	hostOnly         // what only the host uses
+)
+
+// value is a labelled value.
+type value struct {
+	class class
+	text  string
+	at    int // of the value in the flat's text
+	flat  *flat
+}
+
+// labelWord is a word that makes a label.
+type labelWord struct {
+	class class
+	word  string // lower case; a leading "=" asks for the whole word
+}
+
+// labelWords lists the words by which labels are known, in the languages in
+// which services write their invitations. The first that fits counts.
+func labelWords() []labelWord {
+	table := []struct {
+		class class
+		words string
+	}{
+		{hostOnly, "host key|host pin|host code|host passcode|moderator|leader|organizer pin|organiser pin|hostschlüssel|host-kennnummer|clé de l'hôte|主持人密|主持人密钥|ホストキー|ホスト キー|chairperson|presenter"},
+		{hostOnly, "password reset|reset password|reset dial-in|webinar password link"},
+		{phoneCode, "phone passcode|phone password|telephone passcode|telephone password|audio passcode|sip password|sip passcode|sip-passwort|sip-salasana|sip 비밀번호|sip密|sip パスワード|sipパスワード|mot de passe sip|contraseña sip|password sip|senha sip|" +
+			"participant passcode|attendee passcode|numeric passcode|numeric password|video system passcode|video system password|h.323/sip pas|h.323 pas|passcode telefon|kenncode telefon|from phones|from video systems|videosystem|from a phone"},
+		{videoID, "video id|video-id|vtc|video conference id|videokonferenz-id|id vidéo|id de vídeo|id de video|id video|ビデオ id|ビデオid|视频 id|視訊 id|비디오 id|videoconference id|video conferencing id|id de videoconferencia|id de conférence vidéo|videokonferenskod"},
+		{phonePIN, "phone conference id|conference id|konferenz-id|telefonkonferenz-id|id de conférence|id de conferencia|id conferenza|id da conferência|会議 id (電話)|電話会議 id|电话会议 id|conferentie-id|konferens-id|konference-id|id konferencji|id konference|=pin|pin-code|pin code|pincode|codice pin|attendee pin|meeting pin|conference code|participant code|participant pin|conf id|konferensnummer"},
+		{accessCode, "access code|accesscode|zugriffscode|zugangscode|zugangsnummer|code d'accès/id|code d’accès/id|アクセスコード|アクセス コード|访问码|接入码|存取碼|액세스 코드|código de acceso/id|codice di accesso/id|código de acesso/id|käyttökoodi|åtkomstkod/|toegangscode/|event number|code d'accès à la|codice di accesso:"},
+		{passcode, "passcode|pass code|password|passwort|kennwort|kenncode|meeting key|meeting password|event password|session password|contraseña|clave|código de acceso|codigo de acceso|código secreto|mot de passe|code secret|code d'accès|code d’accès|codice di accesso|codice d'accesso|" +
+			"senha|código de acesso|palavra-passe|wachtwoord|toegangscode|lösenord|åtkomstkod|passord|tilgangskode|adgangskode|adgangskod|salasana|tunnuskoodi|pääsykoodi|hasło|kod dostępu|heslo|přístupový kód|prístupový kód|jelszó|azonosítókód|parola|geçiş kodu|şifre|" +
+			"пароль|код доступа|секретный код|код допуска|kодовый|パスコード|パスワード|密码|密碼|入会密|암호|비밀번호|패스코드|पासकोड|รหัสผ่าน|mật khẩu|mật mã|kata sandi|kode sandi|סיסמה|קוד גישה|رمز المرور|كلمة المرور|κωδικός|parolă|cod de acces|лозинка|šifra|geslo|slaptažodis|parole|salasõna|passwd|=pwd|=pw"},
+		{meetingID, "meeting id|meeting-id|meetingid|meeting number|meeting no|meeting code|webinar id|webinar-id|event id|session id|besprechungs-id|besprechungsnummer|meetingnummer|meeting-kennnummer|sitzungsnummer|konferenznummer|id de reunión|id. de reunión|id de la reunión|número de reunión|id de réunion|id de la réunion|id réunion|numéro de réunion|numéro de la réunion|" +
+			"id riunione|id della riunione|numero riunione|numero della riunione|id da reunião|id de reunião|número da reunião|número de reunião|vergadering-id|vergaderings-id|vergader-id|vergaderingsnummer|mötes-id|møte-id|møde-id|mødenummer|mötesnummer|møtenummer|kokouksen tunnus|kokoustunnus|kokouksen numero|tapaamistunnus|identyfikator spotkania|id spotkania|numer spotkania|id schůzky|číslo schůzky|id stretnutia|" +
+			"értekezlet azonosító|értekezlet-azonosító|toplantı kimliği|toplantı no|toplantı numarası|идентификатор|номер совещания|номер встречи|id собрания|id встречи|会議 id|会議id|ミーティング id|ミーティングid|ミーティング番号|会議番号|ウェビナー id|ウェビナーid|会议 id|会议id|会议号|会議號|会議号|會議 id|會議id|會議號|회의 id|모임 id|미팅 id|회의 번호|회의번호|मीटिंग id|मीटिंग आईडी|รหัสการประชุม|id cuộc họp|id rapat|מזהה פגישה|מזהה הפגישה|معرف الاجتماع|معرّف الاجتماع|" +
+			"αναγνωριστικό|id ședință|id întâlnire|id sastanka|id sestanka|susitikimo id|sapulces id|koosoleku id|room number|room id|raumnummer|conference number|=id|=mtg id"},
+	}
+	var list []labelWord
+	for _, row := range table {
+		for w := range strings.SplitSeq(row.words, "|") {
+			list = append(list, labelWord{row.class, w})
+		}
+	}
+	return list
+}
+
+// classify says what a label announces.
+func (d *Detector) classify(label string) class {
+	label = strings.ToLower(label)
+	for _, w := range d.labels {
+		word, whole := strings.CutPrefix(w.word, "=")
+		i := strings.LastIndex(label, word)
+		if i < 0 {
+			continue
+		}
+		if whole {
+			r, _ := utf8.DecodeLastRuneInString(label[:i])
+			q, _ := utf8.DecodeRuneInString(label[i+len(word):])
+			if i > 0 && unicode.IsLetter(r) && r < 0x3000 || i+len(word) < len(label) && unicode.IsLetter(q) && q < 0x3000 {
+				continue
+			}
+		}
+		return w.class
+	}
+	return noClass
+}
+
+// maxLabel bounds the length of a label in bytes.
+const maxLabel = 72
+
+// values reads the labelled values of a flat.
+func (s *search) values(f *flat) []value {
+	var found []value
+	last := 0 // behind the previous label
+	for at := 0; len(found) < 4*maxFound; {
+		i := bytes.IndexByte(f.text[at:], ':')
+		if i < 0 {
+			return found
+		}
+		at += i + 1
+		if at < len(f.text) && f.text[at] == '/' || at > 1 && isDigit(f.text[at-2]) {
+			continue
+		}
+		begin := labelBegin(f.text, max(last, at-1-maxLabel), at-1)
+		last = at
+		c := s.classify(string(f.text[begin : at-1]))
+		if c == noClass || c == hostOnly {
+			continue
+		}
+		from := skipBlanks(f.text, at)
+		if v := readValue(c, f.text[from:min(len(f.text), from+128)]); v != "" {
+			found = append(found, value{c, v, from, f})
+		}
+	}
+	return found
+}
+
+// labelBegin finds where a label begins that ends at to.
+func labelBegin(text []byte, from, to int) int {
+	if i := bytes.LastIndexAny(text[from:to], "\n|;\t"); i >= 0 {
+		from += i + 1
+	}
+	for from < to && !utf8.RuneStart(text[from]) {
+		from++
+	}
+	return from
+}
+
+// skipBlanks passes over blanks, emphasis marks and one line break.
+func skipBlanks(text []byte, at int) int {
+	breaks := 0
+	for ; at < len(text); at++ {
+		switch text[at] {
+		case ' ', '\t', '\r', '*', '_', '`':
+		case '\n':
+			if breaks++; breaks > 2 {
+				return at
+			}
+		default:
+			return at
+		}
+	}
+	return at
+}
+
+// readValue reads the value behind a label of a class.
+func readValue(c class, text []byte) string {
+	if c != passcode && c != phoneCode {
+		if d, _ := digitGroup(text); len(d) >= 3 {
+			return d
+		}
+	}
+	n := 0
+	for n < len(text) && text[n] > ' ' && text[n] != '<' {
+		n++
+	}
+	token := strings.TrimRight(string(text[:n]), ".,;`'\"")
+	token = strings.TrimSuffix(strings.TrimSuffix(token, "**"), "__")
+	if strings.Count(token, ")") > strings.Count(token, "(") {
+		token = token[:strings.LastIndexByte(token, ')')]
+	}
+	token = strings.TrimSuffix(token, "#")
+	if c == passcode || c == phoneCode {
+		if len(token) < 3 || len(token) > 64 || strings.Contains(token, "://") || strings.HasSuffix(token, ":") {
+			return ""
+		}
+		return strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(token)
+	}
+	if len(token) >= 4 && len(token) <= 40 && strings.ContainsAny(token, "0123456789") && allOf(token, func(c byte) bool { return isAlnum(c) || c == '-' }) {
+		return token
+	}
+	return ""
+}
+
+// digitGroup reads digits that are grouped by single blanks or dashes, and how
+// long they are in the text.
+func digitGroup(text []byte) (digits string, n int) {
+	var b []byte
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case isDigit(c):
+			b = append(b, c)
+			n = i + 1
+		case (c == ' ' || c == '-' || c == '.') && len(b) > 0 && i+1 < len(text) && isDigit(text[i+1]):
+		default:
+			if isAlnum(c) && i == n {
+				return "", 0 // digits and letters: not a number
+			}
+			return string(b), n
+		}
+	}
+	return string(b), n
+}

@@ -1,0 +1,302 @@
+package detect
+
+import (
+	"bytes"
+	"sort"
+	"strings"
+
+	"github.com/koyomi-cal/koyomi/internal/calendar"
+)
+
+// maxDialin bounds how many numbers are kept. Zoom lists up to eighty.
+const maxDialin = 100
+
+// number is a phone number in a text.
+type number struct {
+	digits string // "+" only where it was printed
+	pin    string
+	code   string // a second number to type: the passcode
+	at     int
+	line   int // where its line begins
+}
+
+// numbers reads the phone numbers of a flat: international ones anywhere,
+// national ones where the text around them speaks of phones.
+func (s *search) numbers(f *flat) []number {
+	var found []number
+	lineBegin, national := 0, false
+	f.lines(func(l span) bool {
+		line := f.text[l.from:l.to]
+		if len(line) > 4096 {
+			line = line[:4096]
+		}
+		if !bytes.ContainsAny(line, "0123456789") {
+			if len(bytes.TrimSpace(line)) > 0 {
+				national = speaksOfPhones(line)
+			}
+			return true
+		}
+		lineBegin = l.from
+		speaks := speaksOfPhones(line)
+		before := len(found)
+		for at := 0; at < len(line) && len(found) < maxDialin; {
+			n, to := readNumber(line, at, speaks || national)
+			if to > at && n.digits != "" && !f.taken(l.from+at) && !s.labelled(f, l.from, l.from+at) {
+				n.at, n.line = l.from+at, lineBegin
+				found = append(found, n)
+			}
+			at = max(to, at+1)
+		}
+		national = speaks || national && len(found) > before
+		return len(found) < maxDialin
+	})
+	for _, l := range f.links {
+		if len(found) < maxDialin && len(l.href) > 4 && strings.EqualFold(l.href[:4], "tel:") {
+			if n, _ := readNumber([]byte(l.href[4:]), 0, true); n.digits != "" {
+				n.at, n.line = l.from, l.from
+				found = append(found, n)
+			}
+		}
+	}
+	return found
+}
+
+// taken reports whether text[i] is part of a link.
+func (f *flat) taken(i int) bool {
+	k := sort.Search(len(f.urls), func(k int) bool { return f.urls[k].to > i })
+	return k < len(f.urls) && f.urls[k].from <= i
+}
+
+// labelled reports whether what stands at a place is announced as something
+// else than a phone number.
+func (s *search) labelled(f *flat, line, at int) bool {
+	begin := max(line, at-maxLabel)
+	label := f.text[begin:at]
+	if i := bytes.LastIndexAny(label, "|;,"); i >= 0 {
+		label = label[i+1:]
+	}
+	i := bytes.LastIndexByte(label, ':')
+	if i < 0 {
+		if bytes.HasSuffix(bytes.TrimRight(label, " "), []byte("PIN")) {
+			return true
+		}
+		return false
+	}
+	if bytes.ContainsAny(label[i:], "0123456789") {
+		return false
+	}
+	word := strings.ToLower(string(label[:i]))
+	for _, w := range []string{"fax", "mobile", "mobil", "handy", "cell"} {
+		if strings.HasSuffix(strings.TrimSpace(word), w) {
+			return true
+		}
+	}
+	return s.classify(word) != noClass
+}
+
+// speaksOfPhones reports whether a line is about phones.
+func speaksOfPhones(line []byte) bool {
+	lower := strings.ToLower(string(line[:min(len(line), 300)]))
+	for _, w := range []string{"toll", "dial", "phone", "call-in", "call in", "telefon", "téléphone", "teléfono", "telefono", "einwahl", "einwählen", "freephone", "numéro vert", "gratuit", "gratis", "gebührenfrei",
+		"tel:", "tel.", "one-touch", "one tap", "電話", "ダイヤル", "电话", "拨号", "撥", "전화", "телефон", "puhelin", "soita", "international:"} {
+		if strings.Contains(lower, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// readNumber reads a phone number at a place of a line, with what is typed
+// after the call is through. Without one, to is where to look on.
+func readNumber(line []byte, at int, national bool) (n number, to int) {
+	c := line[at]
+	plus := c == '+' || at+2 < len(line) && c == '%' && line[at+1] == '2' && line[at+2]|0x20 == 'b'
+	if !plus && c != '(' && !isDigit(c) {
+		return n, at + 1
+	}
+	if at > 0 {
+		if p := line[at-1]; isAlnum(p) || p == '/' && !plus || p == '@' || p == '.' || p == '*' || p == '#' || p == '-' && !plus || p == '=' || p == '_' {
+			return n, runEnd(line, at)
+		}
+	}
+	i := at
+	if plus {
+		if i++; c == '%' {
+			i += 2
+		}
+	}
+	digits, i, dots := dialled(line, i)
+	switch {
+	case len(digits) < 7 || len(digits) > 15:
+		return n, max(i, at+1)
+	case !plus && (!national || dots == 3 && len(digits) <= 12 || len(digits) > 13):
+		return n, max(i, at+1)
+	case i < len(line) && (isLetter(line[i]) || line[i] == '@' || line[i] == ':' || line[i] == '/' && !plus):
+		return n, max(i, at+1)
+	case i+1 < len(line) && line[i] == '#' && line[i+1] == '#' && !plus:
+		return n, i
+	}
+	n.digits = digits
+	if plus {
+		n.digits = "+" + digits
+	}
+	n.pin, n.code, to = tail(line, i)
+	return n, to
+}
+
+// runEnd returns where the run of digits at a place ends.
+func runEnd(line []byte, at int) int {
+	for at < len(line) && (isDigit(line[at]) || line[at] == '+') {
+		at++
+	}
+	return max(at, 1)
+}
+
+// dialled reads the digits of a number with the marks that group them.
+func dialled(line []byte, i int) (digits string, end, dots int) {
+	var b []byte
+	end = i
+	for ; i < len(line) && len(b) <= 16; i++ {
+		switch c := line[i]; {
+		case isDigit(c):
+			b = append(b, c)
+			end = i + 1
+		case c == '(' && bytes.HasPrefix(line[i:], []byte("(0)")):
+			i += 2 // the zero that is not dialled from abroad
+			end = i + 1
+		case c == ' ' || c == '-' || c == '.' || c == '(' || c == ')' || c == '/':
+			if c == '.' {
+				dots++
+			}
+			// At most two marks between digits; two blanks end a number.
+			if i+1 < len(line) && line[i+1] == ' ' && c == ' ' {
+				return string(b), end, dots
+			}
+			if i-end >= 3 {
+				return string(b), end, dots
+			}
+		default:
+			return string(b), end, dots
+		}
+	}
+	return string(b), end, dots
+}
+
+// tail reads what is typed after the call is through: ",,9405654#,,*5599#".
+// Short groups choose a language or wait; "*01*" is a device's own mark.
+func tail(line []byte, i int) (pin, code string, to int) {
+	if i < len(line) && line[i] == ' ' && i+1 < len(line) && line[i+1] == ',' {
+		i++
+	}
+	begin := i
+	for i < len(line) && (isDigit(line[i]) || strings.IndexByte(",;#*%px", line[i]) >= 0) {
+		if line[i] == '%' {
+			if i+2 >= len(line) || unhex(line[i+1]) < 0 || unhex(line[i+2]) < 0 {
+				break
+			}
+			i += 2
+		}
+		i++
+	}
+	typed := strings.ReplaceAll(percent(string(line[begin:i])), "*01*", "")
+	if typed == "" || !strings.ContainsRune(",;px", rune(typed[0])) {
+		return "", "", i
+	}
+	for group := range strings.FieldsFuncSeq(typed, func(r rune) bool { return r < '0' || r > '9' }) {
+		if len(group) < 4 {
+			continue
+		}
+		if pin == "" {
+			pin = group
+		} else if group != pin && code == "" {
+			code = group
+		}
+	}
+	return pin, code, i
+}
+
+// dialin collects the numbers of all flats and gives each what the caller
+// types.
+func (s *search) dialin(values []value) {
+	var all []number
+	common := ""
+	for _, f := range s.fields {
+		if f.field == "subject" {
+			continue
+		}
+		for _, n := range s.numbers(f) {
+			if n.pin == "" {
+				n.pin = onLine(values, f, n)
+			} else if common == "" {
+				common = n.pin
+			}
+			all = append(all, n)
+		}
+	}
+	if common == "" {
+		common = firstOf(values, phonePIN, accessCode)
+	}
+	if common == "" {
+		common = firstOf(values, phoneCode)
+	}
+	if common == "" && allOf(s.out.MeetingID, isDigit) {
+		common = s.out.MeetingID
+	}
+	for _, n := range all {
+		if n.code != "" && s.out.Passcode == "" {
+			s.out.Passcode = n.code
+		}
+		if n.pin == "" {
+			n.pin = common
+		}
+		s.addNumber(calendar.Dialin{Number: n.digits, PIN: n.pin})
+	}
+	if s.out.URL == "" && s.out.SIP == "" && common == "" {
+		s.out.Dialin = nil // somebody's phone number, not a conference
+	}
+}
+
+// addNumber keeps a number once: of a national and an international form of
+// the same the latter.
+func (s *search) addNumber(d calendar.Dialin) {
+	for i, k := range s.out.Dialin {
+		short, long := k, d
+		if len(short.Number) > len(long.Number) {
+			short, long = long, short
+		}
+		if short.Number == long.Number || !strings.HasPrefix(short.Number, "+") && strings.HasPrefix(long.Number, "+") && strings.HasSuffix(long.Number, strings.TrimLeft(short.Number, "0")) {
+			if long.PIN == "" {
+				long.PIN = short.PIN
+			}
+			s.out.Dialin[i] = long
+			return
+		}
+	}
+	s.out.Dialin = append(s.out.Dialin, d)
+}
+
+// onLine returns the PIN that stands on a number's own line.
+func onLine(values []value, f *flat, n number) string {
+	stop := len(f.text)
+	if i := bytes.IndexByte(f.text[n.at:], '\n'); i >= 0 {
+		stop = n.at + i
+	}
+	for _, v := range values {
+		if v.flat == f && v.at > n.at && v.at < stop && (v.class == phonePIN || v.class == accessCode) && allOf(v.text, isDigit) {
+			return v.text
+		}
+	}
+	return ""
+}
+
+// firstOf returns the first value of digits of the first class that has one.
+func firstOf(values []value, classes ...class) string {
+	for _, c := range classes {
+		for _, v := range values {
+			if v.class == c && allOf(v.text, isDigit) {
+				return v.text
+			}
+		}
+	}
+	return ""
+}

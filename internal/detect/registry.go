@@ -1,0 +1,372 @@
+package detect
+
+import (
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// registry is the table of providers made ready for looking up, together with
+// an organisation's own rules.
+type registry struct {
+	byHost   map[string][]hostRule
+	own      []provider // self-hosted services, tried on unknown hosts
+	wrappers []wrapper
+	brands   []string // names that look-alike hosts imitate
+	rules    *Rules
+}
+
+// hostRule is one host pattern of one provider.
+type hostRule struct {
+	*provider
+	exact, below bool // fits the host itself, hosts below it
+}
+
+// kind ranks what a link leads to.
+type kind int8
+
+const (
+	unknown kind = iota
+	refused
+	lastingRoom
+	meeting
+)
+
+// verdict is what the registry says about a link.
+type verdict struct {
+	kind     kind
+	provider string
+	why      string
+	id       string
+}
+
+func newRegistry(rules *Rules) *registry {
+	r := &registry{byHost: map[string][]hostRule{}, own: selfHosted(), wrappers: wrappers(), rules: rules}
+	table := providers()
+	for i := range table {
+		for host := range strings.FieldsSeq(table[i].hosts) {
+			r.add(&table[i], host)
+		}
+	}
+	if len(rules.JitsiHosts) > 0 {
+		jitsi := &provider{name: "jitsi", join: []string{"/{room}", "/{any}/{room}"}, not: []refusal{{"/static/...", whyDialin}}}
+		for _, host := range rules.JitsiHosts {
+			r.add(jitsi, strings.ToLower(host))
+		}
+	}
+	r.brands = []string{"zoom", "webex", "teams", "gotomeeting", "bluejeans", "whereby", "ringcentral", "jit.si", "meet.google"}
+	return r
+}
+
+func (r *registry) add(p *provider, host string) {
+	rule := hostRule{provider: p, exact: true}
+	switch {
+	case strings.HasPrefix(host, "*."):
+		host, rule.exact, rule.below = host[2:], false, true
+	case strings.HasPrefix(host, "."):
+		host, rule.below = host[1:], true
+	}
+	r.byHost[host] = append(r.byHost[host], rule)
+}
+
+// find calls f with the provider rows for a host, the most particular host
+// first, until f says stop.
+func (r *registry) find(host string, f func(*provider) (stop bool)) {
+	for rest := host; ; {
+		for _, rule := range r.byHost[rest] {
+			if (rest == host && rule.exact || rest != host && rule.below) && f(rule.provider) {
+				return
+			}
+		}
+		i := strings.IndexByte(rest, '.')
+		if i < 0 {
+			return
+		}
+		rest = rest[i+1:]
+	}
+}
+
+// knows reports whether a host belongs to a provider.
+func (r *registry) knows(host string) bool {
+	known := false
+	r.find(host, func(*provider) bool { known = true; return true })
+	return known
+}
+
+// judge says whether a link leads into a meeting.
+func (r *registry) judge(a address) verdict {
+	if a.user {
+		return verdict{kind: refused, why: "the host is disguised behind a user name"}
+	}
+	for _, room := range r.rules.Rooms {
+		if room.Prefix != "" && strings.HasPrefix(a.raw, room.Prefix) && len(a.raw) > len(room.Prefix) {
+			return verdict{kind: lastingRoom, provider: room.Provider, why: "one of the organisation's own rooms"}
+		}
+	}
+	var v verdict
+	r.find(a.host, func(p *provider) bool {
+		v = p.judge(a)
+		return v.kind != unknown
+	})
+	if v.kind != unknown {
+		return v
+	}
+	if r.knows(a.host) {
+		return verdict{kind: refused, why: "a page of a meeting service that is not a meeting"}
+	}
+	if v = r.judgeOwn(a); v.kind != unknown {
+		return v
+	}
+	if brand := r.lookAlike(a.host); brand != "" {
+		return verdict{kind: refused, why: "the host " + domain(a.host) + " only looks like " + brand}
+	}
+	return v
+}
+
+// judge compares a link with a provider's shapes.
+func (p *provider) judge(a address) verdict {
+	for _, s := range p.join {
+		if id, ok := fits(s, a); ok && !refusedRoot(p, a) {
+			return verdict{meeting, p.name, "a " + p.name + " meeting link", id}
+		}
+	}
+	for _, n := range p.not {
+		if _, ok := fits(n.shape, a); ok {
+			return verdict{kind: refused, provider: p.name, why: n.why}
+		}
+	}
+	for _, s := range p.room {
+		if id, ok := fits(s, a); ok {
+			return verdict{lastingRoom, p.name, "a lasting " + p.name + " room", id}
+		}
+	}
+	return verdict{}
+}
+
+// refusedRoot reports whether a refusal names exactly the path that a shape
+// with a placeholder also fits.
+func refusedRoot(p *provider, a address) bool {
+	for _, n := range p.not {
+		if _, ok := fits(n.shape, a); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeOwn tries the shapes of services that organisations run themselves.
+func (r *registry) judgeOwn(a address) verdict {
+	if a.scheme != "https" && a.scheme != "http" || !strings.Contains(a.host, ".") {
+		return verdict{}
+	}
+	for i := range r.own {
+		p := &r.own[i]
+		switch p.name {
+		case "jitsi":
+			if !hasLabel(a.host, "jitsi") {
+				continue
+			}
+		case "skype4b":
+			if !hasLabel(a.host, "meet") && !hasLabel(a.host, "lync") && !hasLabel(a.host, "skype") {
+				continue
+			}
+		case "element":
+			if !hasLabel(a.host, "call") {
+				continue
+			}
+		}
+		if v := p.judge(a); v.kind != unknown {
+			v.why += ", by its shape"
+			return v
+		}
+	}
+	return verdict{}
+}
+
+// hasLabel reports whether a host has a label below its registrable domain
+// that begins with a word.
+func hasLabel(host, word string) bool {
+	reg := domain(host)
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, reg), ".") {
+		if label == word || strings.HasPrefix(label, word) && len(label) <= len(word)+3 {
+			return true
+		}
+	}
+	return false
+}
+
+// lookAlike returns the service that a foreign host imitates, if any.
+func (r *registry) lookAlike(host string) string {
+	plain := skeleton(host)
+	for _, brand := range r.brands {
+		if strings.Contains(plain, brand) {
+			return brand
+		}
+	}
+	return ""
+}
+
+// skeleton maps characters that are drawn to be taken for others.
+func skeleton(host string) string {
+	return strings.NewReplacer("0", "o", "1", "l", "rn", "m", "vv", "w", "-", "", "і", "i", "о", "o", "е", "e", "а", "a", "ѕ", "s", "х", "x", "с", "c", "т", "t", "м", "m").Replace(host)
+}
+
+// domain returns the registrable domain of a host, or the host itself.
+func domain(host string) string {
+	if d, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
+		return d
+	}
+	return host
+}
+
+// fits compares a link with a shape and returns the id that the shape keeps.
+func fits(shape string, a address) (id string, ok bool) {
+	shape, hash, wantHash := strings.Cut(shape, "#")
+	shape, query, wantQuery := strings.Cut(shape, "?")
+	if wantHash {
+		var q string
+		var hasQ bool
+		hash, q, hasQ = strings.Cut(hash, "?")
+		path, search, _ := strings.Cut(a.hash, "?")
+		if a.hash == "" {
+			return "", false
+		}
+		if got, ok := segments(hash, path); ok {
+			id = got
+		} else {
+			return "", false
+		}
+		if hasQ {
+			if got, ok := parameter(q, address{search: search}); ok {
+				id = got
+			} else {
+				return "", false
+			}
+		}
+	}
+	if wantQuery {
+		got, ok := parameter(query, a)
+		if !ok {
+			return "", false
+		}
+		if got != "" {
+			id = got
+		}
+	}
+	got, ok := segments(shape, a.path)
+	if got != "" {
+		id = got
+	}
+	return id, ok
+}
+
+// parameter compares a query with KEY or KEY=PLACEHOLDER.
+func parameter(want string, a address) (string, bool) {
+	key, holder, captures := strings.Cut(want, "=")
+	value := a.query(key)
+	if value == "" {
+		return "", false
+	}
+	if !captures {
+		return "", true
+	}
+	return segment(holder, value)
+}
+
+// segments compares a path with the path of a shape. A trailing "/" does not
+// count.
+func segments(shape, path string) (id string, ok bool) {
+	if shape == "..." {
+		return "", true
+	}
+	shape, path = strings.Trim(shape, "/"), strings.Trim(path, "/")
+	for {
+		if shape == "..." {
+			return id, true
+		}
+		if shape == "" || path == "" {
+			return id, shape == path
+		}
+		want, moreShape, _ := strings.Cut(shape, "/")
+		got, morePath, _ := strings.Cut(path, "/")
+		kept, fit := segment(want, got)
+		if !fit {
+			return "", false
+		}
+		if kept != "" {
+			id = kept
+		}
+		shape, path = moreShape, morePath
+	}
+}
+
+// segment compares one path segment or value with one of a shape.
+func segment(want, got string) (id string, ok bool) {
+	open := strings.IndexByte(want, '{')
+	if open < 0 {
+		return "", strings.EqualFold(want, got)
+	}
+	if len(got) < open || !strings.EqualFold(want[:open], got[:open]) {
+		return "", false
+	}
+	got = got[open:]
+	if got == "" {
+		return "", false
+	}
+	switch want[open:] {
+	case "{any}":
+		return "", true
+	case "{room}":
+		return unescape(got), true
+	case "{id}":
+		d := strings.NewReplacer("-", "", "%20", "", "+", "").Replace(got)
+		return d, d != "" && allOf(d, isDigit)
+	case "{code}":
+		return strings.ToLower(got), isCode(got)
+	case "{bbb}":
+		return "", isCode(got) && len(got) >= 11
+	case "{token}":
+		return "", len(got) >= 6 && allOf(got, func(c byte) bool { return isAlnum(c) || c == '-' || c == '_' || c == '.' || c == '%' }) && mixed(got)
+	case "{talk}":
+		return got, len(got) >= 8 && len(got) <= 32 && allOf(got, isAlnum) && mixed(got)
+	case "{lync}":
+		return got, len(got) >= 6 && len(got) <= 8 && allOf(got, func(c byte) bool { return isDigit(c) || c >= 'A' && c <= 'Z' })
+	}
+	return "", false
+}
+
+// isCode reports whether s is made of groups joined by "-", as the names of
+// rooms that a service made up.
+func isCode(s string) bool {
+	groups := 0
+	for g := range strings.SplitSeq(s, "-") {
+		if len(g) < 3 || len(g) > 5 || !allOf(g, isAlnum) {
+			return false
+		}
+		groups++
+	}
+	return groups == 3 || groups == 4
+}
+
+// mixed tells a token that was made up by chance from a word in an address:
+// it has digits, or capitals after the first letter.
+func mixed(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if isDigit(s[i]) || i > 0 && s[i] >= 'A' && s[i] <= 'Z' {
+			return true
+		}
+	}
+	return false
+}
+
+func allOf(s string, f func(byte) bool) bool {
+	for i := 0; i < len(s); i++ {
+		if !f(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+func isAlnum(c byte) bool { return isDigit(c) || isLetter(c) }

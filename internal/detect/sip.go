@@ -1,0 +1,210 @@
+package detect
+
+import (
+	"bytes"
+	"strings"
+)
+
+// conferenceDomains are domains on which an address is a meeting and never a
+// person's.
+func conferenceDomains() []string {
+	return []string{"zoomcrc.com", "zmeu.us", "m.webex.com", "meet.chime.in", "sip.rcv.com", "rcv.com", "lifesizecloud.com", "bjn.vc", "sip.bluejeans.com", "t.plcm.vc", "plcm.vc", "call.sl",
+		"pexip.me", "vc.pexip.com", "vmr.vc", "v.tencent.com", "starleaf.com", "sip.goto.com", "8x8.vc", "jitsi.net"}
+}
+
+// sip looks for addresses that a video system dials: with a scheme, on a
+// conference domain, or with the meeting's own number as the name.
+func (s *search) sip(values []value) {
+	for _, f := range s.fields {
+		if f.field == "subject" || s.out.SIP != "" {
+			continue
+		}
+		for _, l := range f.links {
+			scheme, rest, _ := strings.Cut(l.href, ":")
+			rest, _, _ = strings.Cut(percent(rest), "?")
+			switch strings.ToLower(scheme) {
+			case "sip", "sips":
+				s.address(f, rest, l.src, l.from, true, values)
+			case "mailto":
+				s.address(f, rest, l.src, l.from, false, values)
+			}
+		}
+		for at := 0; at < len(f.text) && s.out.SIP == ""; {
+			i := bytes.IndexByte(f.text[at:], '@')
+			if i < 0 {
+				break
+			}
+			from, to := addressAround(f.text, at, at+i)
+			if to > at+i+1 && !f.taken(from) {
+				before := strings.ToLower(string(f.text[max(0, from-5):from]))
+				scheme := strings.HasSuffix(before, "sip:") || strings.HasSuffix(before, "sips:")
+				s.address(f, string(f.text[from:to]), span{f.source(from), f.source(to-1) + 1}, from, scheme, values)
+			}
+			at = max(to, at+i+1)
+		}
+	}
+	if s.out.SIP == "" {
+		s.out.SIP = s.cvi
+	}
+}
+
+// addressAround cuts out NAME@DOMAIN around an "@", not reaching back beyond
+// begin.
+func addressAround(text []byte, begin, at int) (from, to int) {
+	from, to = at, at+1
+	for from > begin && at-from < 128 && (isAlnum(text[from-1]) || bytes.IndexByte([]byte("._+-#"), text[from-1]) >= 0) {
+		from--
+	}
+	for to < len(text) && to-at < 256 && (isAlnum(text[to]) || text[to] == '.' || text[to] == '-') {
+		to++
+	}
+	for to > at+1 && (text[to-1] == '.' || text[to-1] == '-') {
+		to--
+	}
+	if from == at {
+		return from, at + 1
+	}
+	return from, to
+}
+
+// address decides whether NAME@DOMAIN is a way into the meeting.
+func (s *search) address(f *flat, addr string, src span, at int, scheme bool, values []value) {
+	name, host, ok := strings.Cut(strings.ToLower(strings.TrimSpace(addr)), "@")
+	if !ok || name == "" || s.out.SIP != "" || !strings.Contains(host, ".") {
+		return
+	}
+	why := s.sipReason(f, name, host, at, scheme)
+	if why == "" {
+		if allOf(name, isDigit) && len(name) >= 4 {
+			s.reject(addr, "digits on a domain that is not listed for meetings: it may be a person's mail address")
+		}
+		return
+	}
+	if (host == "m.webex.com" || under(host, "plcm.vc")) && !strings.Contains(name, ".") {
+		if s.cvi != "" && strings.HasSuffix(s.cvi, "@"+host) {
+			name = strings.TrimSuffix(s.cvi, "@"+host)
+			addr = s.cvi
+		} else if id := firstOf(values, videoID); id != "" {
+			addr = id + "." + addr
+		}
+		why += ", of a video interoperability service"
+	}
+	s.out.SIP = strings.TrimSpace(addr)
+	if len(s.out.Candidates) < maxFound {
+		s.out.Candidates = append(s.out.Candidates, Candidate{Provider: "sip", SIP: s.out.SIP, Field: f.field, Start: src.from, End: src.to, Score: strength(f.field) - 50, Why: []string{why}})
+	}
+}
+
+// sipReason says why an address is a meeting's, empty if it is not.
+func (s *search) sipReason(f *flat, name, host string, at int, scheme bool) string {
+	digits := allOf(strings.ReplaceAll(name, ".", ""), isDigit)
+	for _, d := range s.domains {
+		if under(host, d) && (digits || scheme) {
+			return "on a domain of the organisation's meetings"
+		}
+	}
+	for _, d := range conferenceDomains() {
+		if host == d || under(host, d) && digits {
+			return "on a conference domain"
+		}
+	}
+	if under(host, "webex.com") && host != "webex.com" && strings.Count(host, ".") == 2 && !mailbox(name) {
+		return "on a Webex site"
+	}
+	number, _, _ := strings.Cut(name, ".")
+	if allOf(number, isDigit) && len(number) >= 5 && s.out.MeetingID == number {
+		return "the meeting's own number"
+	}
+	if scheme {
+		return "a sip: address"
+	}
+	line := lineBefore(f.text, at)
+	if digits && (strings.Contains(line, "sip") || strings.Contains(line, "video system") || strings.Contains(line, "h.323") || strings.Contains(line, "videosystem") || strings.Contains(line, "cisco")) {
+		return "announced as a video address"
+	}
+	return ""
+}
+
+// mailbox reports whether a name is one that services send mail from.
+func mailbox(name string) bool {
+	for _, w := range []string{"noreply", "no-reply", "donotreply", "messenger", "support", "info", "help", "meetings"} {
+		if name == w {
+			return true
+		}
+	}
+	return false
+}
+
+// lineBefore returns the text of a line in front of a place, in lower case.
+func lineBefore(text []byte, at int) string {
+	begin := max(0, at-80)
+	if i := bytes.LastIndexByte(text[begin:at], '\n'); i >= 0 {
+		begin += i + 1
+	}
+	return strings.ToLower(string(text[begin:at]))
+}
+
+// interop reads the address of a video interoperability service out of the
+// link to its instructions, which holds both parts in every language.
+func interop(a address) string {
+	switch {
+	case under(a.host, "webex.com") && strings.HasPrefix(strings.ToLower(a.path), "/msteams"):
+		conf, key := a.query("confid"), a.query("tenantkey")
+		host := a.query("domain")
+		if host == "" {
+			host = "m.webex.com"
+		}
+		if conf != "" && key != "" {
+			return conf + "." + key + "@" + host
+		}
+	case under(a.host, "plcm.vc") && strings.HasPrefix(strings.ToLower(a.path), "/teams"):
+		conf, key := a.query("conf"), a.query("key")
+		if conf != "" && key != "" {
+			return conf + "." + key + "@t.plcm.vc"
+		}
+	}
+	return ""
+}
+
+// h323 looks for IP##NUMBER, and for an IP address behind the word H.323.
+func (s *search) h323() {
+	for _, f := range s.fields {
+		if i := bytes.Index(f.text, []byte("##")); i > 0 {
+			from, to := i, i+2
+			for from > 0 && i-from < 64 && (isAlnum(f.text[from-1]) || f.text[from-1] == '.') {
+				from--
+			}
+			for to < len(f.text) && to-i < 32 && isDigit(f.text[to]) {
+				to++
+			}
+			if to > i+2 && bytes.Count(f.text[from:i], []byte(".")) >= 1 {
+				s.out.H323 = string(f.text[from:to])
+				return
+			}
+		}
+		i := bytes.Index(f.text, []byte("H.323"))
+		if i < 0 || s.out.MeetingID == "" || !allOf(s.out.MeetingID, isDigit) {
+			continue
+		}
+		if ip := firstIP(f.text[i+5 : min(len(f.text), i+120)]); ip != "" {
+			s.out.H323 = ip + "##" + s.out.MeetingID
+			return
+		}
+	}
+}
+
+// firstIP finds an IPv4 address in a short text.
+func firstIP(text []byte) string {
+	for field := range bytes.FieldsFuncSeq(text, func(r rune) bool { return r != '.' && (r < '0' || r > '9') }) {
+		if parts := bytes.Split(bytes.Trim(field, "."), []byte(".")); len(parts) == 4 {
+			fine := true
+			for _, p := range parts {
+				fine = fine && len(p) > 0 && len(p) <= 3
+			}
+			if fine {
+				return string(bytes.Trim(field, "."))
+			}
+		}
+	}
+	return ""
+}
