@@ -1,0 +1,56 @@
+import "../look/tokens.css";
+import "../look/base.css";
+import "./page.css";
+import "./list.css";
+import "./details.css";
+import "./popup.css";
+import { render } from "preact";
+import { Clock, steady } from "../time/clock";
+import ticker from "../time/ticker.ts?worker&url";
+import { takeCodes } from "./config";
+import { Engine } from "./engine";
+import { loadPrefs } from "./prefs";
+import { Root } from "./root";
+import { script } from "./scripts";
+import { Store } from "./state";
+
+// First of all the codes leave the address, before anything could fail.
+const codes = takeCodes(window.location, window.history);
+
+const clock = new Clock();
+const prefs = new Store(loadPrefs(storage()));
+document.documentElement.dataset.look = prefs.get().look;
+
+const engine = new Engine({
+  base: window.location.origin,
+  fetch: (url, init) => fetch(url, init),
+  clock,
+  opened: (m, { embedder }) => {
+    // The demo's page shows that the meeting has arrived. Who may embed this
+    // page is the server's word; to anybody else nothing is ever said.
+    if (embedder && window.parent !== window) window.parent.postMessage({ koyomi: "opened", uid: m.uid, join: m.join.length > 0 }, embedder);
+  },
+});
+
+render(<Root engine={engine} clock={clock} prefs={prefs} />, document.getElementById("app")!);
+steady(clock, () => new Worker(script(ticker), { type: "module" }));
+addEventListener("online", () => engine.nudge());
+addEventListener("offline", () => engine.cut());
+document.addEventListener("visibilitychange", () => document.hidden || engine.nudge());
+addEventListener("hashchange", () => {
+  const more = takeCodes(window.location, window.history);
+  if (more) void engine.signIn(more);
+});
+
+void engine.run(codes);
+if ("serviceWorker" in navigator && import.meta.env.PROD) {
+  navigator.serviceWorker.register(script("sw.js")).catch(() => {}); // without it the app needs the network
+}
+
+function storage(): Storage | undefined {
+  try {
+    return window.localStorage;
+  } catch {
+    return undefined;
+  }
+}
