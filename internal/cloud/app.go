@@ -88,6 +88,8 @@ func policy(kms string, frames []string) string {
 		strings.TrimSpace("connect-src 'self' " + kms),
 		"base-uri 'none'",
 		"form-action 'none'",
+		"require-trusted-types-for 'script'",
+		"trusted-types koyomi",
 		"frame-ancestors " + ancestors,
 	}, "; ")
 }
