@@ -1,0 +1,224 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/internal/calendar"
+)
+
+// Options are one Exchange and the account by which it is used.
+type Options struct {
+	URL      string
+	Username string
+	// PasswordFile holds the password and nothing else. It is looked at every
+	// five seconds: new content is tried at once. Password is used where there
+	// is no file.
+	PasswordFile string
+	Password     ews.Secret
+	CAFile       string // looked at like the password file
+	RootCAs      *x509.CertPool
+
+	Timeout       time.Duration // of one request; default 60 s
+	AuthHold      time.Duration // how long a refused password is not used; default 30 min
+	MaxConcurrent int           // requests at once; default 10
+	MaxBody       int           // bytes of a body that are read; a longer one is not whole; default 2 MiB
+
+	SendOnlyToAll bool          // keep our updates out of the organizer's Sent Items
+	AbsentIsSent  bool          // a server that never says MeetingRequestWasSent counts as having sent
+	Poll          time.Duration // how often changes are asked for where no stream comes through; default 30 s
+	Recheck       time.Duration // how often a mailbox that cannot be watched is tried again; default 5 min
+	StreamTime    time.Duration // how long one stream is held open; default 29 min, at most 30
+	FirstWord     time.Duration // how long a stream may take to begin; default 15 s
+
+	UserAgent   string
+	Log         *slog.Logger // default: none
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// lookEvery is how often the password file is looked at.
+const lookEvery = 5 * time.Second
+
+// Exchange reads, follows and writes calendars. It is safe for use by several
+// goroutines at once.
+type Exchange struct {
+	opt  Options
+	log  *slog.Logger
+	pace *pace
+	know knowledge
+
+	mu      sync.Mutex
+	client  *ews.Client
+	files   map[string][]byte // content as last seen
+	renewed chan struct{}     // closed when credentials or trust change
+	folders map[string]folder // by mailbox address
+}
+
+// folder is a mailbox's calendar.
+type folder struct {
+	calendar, deleted string // ids
+
+	binding calendar.Binding // as found when the watch began
+	at      time.Time
+}
+
+// New checks the options, reads the files and returns an Exchange. It sends
+// nothing. It fails with a sentence that says what to do.
+func New(opt Options) (*Exchange, error) {
+	for _, d := range []struct {
+		value *time.Duration
+		def   time.Duration
+	}{
+		{&opt.Timeout, time.Minute}, {&opt.AuthHold, 30 * time.Minute}, {&opt.Poll, 30 * time.Second},
+		{&opt.Recheck, 5 * time.Minute}, {&opt.StreamTime, 29 * time.Minute}, {&opt.FirstWord, 15 * time.Second},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.def
+		}
+	}
+	if opt.MaxBody <= 0 {
+		opt.MaxBody = 2 << 20
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	x := &Exchange{
+		opt: opt, log: opt.Log, pace: newPace(),
+		files: map[string][]byte{}, renewed: make(chan struct{}), folders: map[string]folder{},
+	}
+	if opt.PasswordFile != "" {
+		data, err := os.ReadFile(opt.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("the file with the Exchange password cannot be read: %w", err)
+		}
+		x.files[opt.PasswordFile] = data
+	}
+	if opt.CAFile != "" {
+		data, err := os.ReadFile(opt.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("the CA file for Exchange cannot be read; check that it exists and may be read: %w", err)
+		}
+		x.files[opt.CAFile] = data
+	}
+	client, err := x.newClient()
+	if err != nil {
+		return nil, err
+	}
+	x.client = client
+	return x, nil
+}
+
+func (x *Exchange) newClient() (*ews.Client, error) {
+	o := x.opt
+	client, err := ews.New(ews.Options{
+		URL: o.URL, Credentials: x.credentials(), CAFile: o.CAFile, RootCAs: o.RootCAs, Timeout: o.Timeout, AuthHold: o.AuthHold,
+		MaxConcurrent: o.MaxConcurrent, UserAgent: o.UserAgent, Logger: o.Log, DialContext: o.DialContext,
+	})
+	if e, is := errors.AsType[*ews.Error](err); is {
+		return nil, fmt.Errorf("exchange: %s", e.Message)
+	}
+	return client, err
+}
+
+func (x *Exchange) credentials() ews.Credentials {
+	c := ews.Credentials{Username: x.opt.Username, Password: x.opt.Password}
+	if x.opt.PasswordFile != "" {
+		c.Password = ews.NewSecret(string(bytes.TrimRight(x.files[x.opt.PasswordFile], "\r\n")))
+	}
+	return c
+}
+
+// Run looks at the password and CA files until ctx ends, then closes the idle
+// connections. Without it the Exchange works, with what was read at New.
+func (x *Exchange) Run(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			x.ews().Close()
+			return nil
+		case <-tick.C:
+			x.look()
+		}
+	}
+}
+
+// look takes up new content of the files.
+func (x *Exchange) look() {
+	password, trust := x.changed(x.opt.PasswordFile), x.changed(x.opt.CAFile)
+	switch {
+	case trust:
+		x.mu.Lock()
+		client, err := x.newClient()
+		if err == nil {
+			old := x.client
+			x.client = client
+			old.Close()
+		}
+		x.mu.Unlock()
+		if err != nil {
+			x.log.Warn("the new CA file is of no use; the old one stays", "error", err)
+			return
+		}
+	case password:
+		x.mu.Lock()
+		x.client.SetCredentials(x.credentials())
+		x.mu.Unlock()
+	default:
+		return
+	}
+	x.log.Info("password or CA file has changed; the new content is tried now")
+	x.TryNow()
+}
+
+// changed reads a file again and reports whether its content is another one.
+func (x *Exchange) changed(name string) bool {
+	if name == "" {
+		return false
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return false // it may just be replaced; what was read stays
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if bytes.Equal(data, x.files[name]) || len(bytes.TrimSpace(data)) == 0 {
+		return false
+	}
+	x.files[name] = data
+	return true
+}
+
+// TryNow lifts the hold after a refused password and the pause after a server
+// that could not be reached.
+func (x *Exchange) TryNow() {
+	x.ews().TryNow()
+	x.pace.forget()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	close(x.renewed)
+	x.renewed = make(chan struct{})
+}
+
+func (x *Exchange) ews() *ews.Client {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.client
+}
+
+// renewal returns a channel that is closed when it is worth trying again at once.
+func (x *Exchange) renewal() <-chan struct{} {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.renewed
+}
