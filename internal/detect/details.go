@@ -63,13 +63,17 @@ func (s *search) meetingID(values []value) {
 // passcode takes the first printed passcode that is not for phones only, else
 // a short one in the link.
 func (s *search) passcode(values []value) {
+	a, ok := parse(s.out.URL)
+	linked := strings.ReplaceAll(percent(a.query("pw")), "+", " ")
 	for _, v := range values {
 		if v.class == passcode {
-			s.out.Passcode = v.text
+			if s.out.Passcode = v.text; strings.Contains(linked, " ") && strings.HasPrefix(string(v.flat.text[v.at:]), linked) {
+				s.out.Passcode = linked // of several words
+			}
 			return
 		}
 	}
-	if a, ok := parse(s.out.URL); ok {
+	if ok {
 		for _, key := range []string{"pwd", "pw", "passcode"} {
 			if v := a.query(key); v != "" && len(v) <= 10 && allOf(v, isAlnum) {
 				s.out.Passcode = v

@@ -110,7 +110,8 @@ func (s *search) values(f *flat) []value {
 			continue
 		}
 		from := skipBlanks(f.text, at)
-		if v := readValue(c, f.text[from:min(len(f.text), from+128)]); v != "" {
+		nextLine := bytes.IndexByte(f.text[at:from], '\n') >= 0
+		if v := readValue(c, f.text[from:min(len(f.text), from+128)], nextLine); v != "" {
 			found = append(found, value{c, v, from, f})
 		}
 	}
@@ -145,8 +146,9 @@ func skipBlanks(text []byte, at int) int {
 	return at
 }
 
-// readValue reads the value behind a label of a class.
-func readValue(c class, text []byte) string {
+// readValue reads the value behind a label of a class; apart says that it
+// stands on a line of its own.
+func readValue(c class, text []byte, apart bool) string {
 	if c != passcode && c != phoneCode {
 		if d, _ := digitGroup(text); len(d) >= 3 {
 			return d
@@ -163,7 +165,7 @@ func readValue(c class, text []byte) string {
 	}
 	token = strings.TrimSuffix(token, "#")
 	if c == passcode || c == phoneCode {
-		if len(token) < 3 || len(token) > 64 || strings.Contains(token, "://") || strings.HasSuffix(token, ":") {
+		if len(token) < 3 || len(token) > 64 || strings.Contains(token, "://") || strings.HasSuffix(token, ":") || prose(token, text[n:], apart) {
 			return ""
 		}
 		return strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(token)
@@ -172,6 +174,22 @@ func readValue(c class, text []byte) string {
 		return token
 	}
 	return ""
+}
+
+// prose reports whether what stands where a passcode is expected is the first
+// word of a sentence, or the next label.
+func prose(token string, rest []byte, apart bool) bool {
+	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+		rest = rest[:i]
+	}
+	rest = bytes.TrimSpace(rest)
+	if len(rest) == 0 {
+		return false
+	}
+	if apart {
+		return bytes.IndexByte(rest, ':') >= 0 || !strings.ContainsAny(token, "0123456789")
+	}
+	return (isLetter(rest[0]) || rest[0] >= 0x80) && !strings.ContainsAny(token, "0123456789!@$%&+=?^~#") && token == strings.ToLower(token)
 }
 
 // digitGroup reads digits that are grouped by single blanks or dashes, and how

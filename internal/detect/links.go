@@ -92,6 +92,10 @@ func (s *search) word(f *flat, from, to int) int {
 	for len(text) > 0 {
 		i := schemeAt(text)
 		if i < 0 {
+			if n := len("https%3A%2F%2F"); len(text) > n && strings.EqualFold(string(text[:4]), "http") && bytes.Contains(bytes.ToLower(text[:n]), []byte("%3a%2f%2f")) {
+				s.consider(f, percent(string(text[:min(len(text), maxURL)])), span{f.source(from), f.source(to-1) + 1}, from, "percent-encoded")
+				return to
+			}
 			s.bare(f, from, text)
 			return to
 		}
@@ -242,6 +246,12 @@ func continuation(text []byte, from, end int) (next, stop int) {
 
 // clean cuts off what surrounds a link in a sentence.
 func clean(raw string) string {
+	raw = strings.Map(func(r rune) rune {
+		if r >= 0x80 && invisible(r) {
+			return -1
+		}
+		return r
+	}, raw)
 	for strings.Contains(raw, "&amp;") {
 		next := strings.ReplaceAll(raw, "&amp;", "&")
 		if len(next) == len(raw) {
@@ -324,6 +334,18 @@ func (s *search) consider(f *flat, raw string, src span, at int, why string) {
 	}
 	v := s.registry.judge(a)
 	if v.kind <= refused {
+		// A link that was escaped once too often.
+		if b, ok := parse(percent(target)); ok && b.host == a.host && b.raw != target && s.registry.knows(a.host) {
+			if w := s.registry.judge(b); w.kind > refused {
+				v, a = w, b
+				wrappers = append(wrappers, "percent-encoding")
+			}
+		}
+	}
+	if v.kind == unknown && declares(f.field) && (a.scheme == "https" || a.scheme == "http") && strings.Contains(a.host, ".") {
+		v = verdict{kind: meeting, provider: "other", why: "the property says that it is the conference"}
+	}
+	if v.kind <= refused {
 		switch {
 		case v.why != "":
 			s.reject(target, v.why)
@@ -361,6 +383,12 @@ func (s *search) consider(f *flat, raw string, src span, at int, why string) {
 	if len(s.out.Candidates) < maxFound {
 		s.out.Candidates = append(s.out.Candidates, c)
 	}
+}
+
+// declares reports whether a field is a property that holds a link to a
+// conference and nothing else.
+func declares(field string) bool {
+	return strength(field) == 500
 }
 
 // canonical writes a link as people get it: default port off, all else as it

@@ -246,8 +246,8 @@ func (s *search) dialin(values []value) {
 		if n.code != "" && s.out.Passcode == "" {
 			s.out.Passcode = n.code
 		}
-		if n.pin == "" {
-			n.pin = common
+		if n.pin == "" && !strings.HasSuffix(n.digits, common) {
+			n.pin = common // unless the number ends in it: then it is dialled through
 		}
 		s.addNumber(calendar.Dialin{Number: n.digits, PIN: n.pin})
 	}
@@ -264,7 +264,7 @@ func (s *search) addNumber(d calendar.Dialin) {
 		if len(short.Number) > len(long.Number) {
 			short, long = long, short
 		}
-		if short.Number == long.Number || !strings.HasPrefix(short.Number, "+") && strings.HasPrefix(long.Number, "+") && strings.HasSuffix(long.Number, strings.TrimLeft(short.Number, "0")) {
+		if short.Number == long.Number || national(short.Number, long.Number) {
 			if long.PIN == "" {
 				long.PIN = short.PIN
 			}
@@ -273,6 +273,15 @@ func (s *search) addNumber(d calendar.Dialin) {
 		}
 	}
 	s.out.Dialin = append(s.out.Dialin, d)
+}
+
+// national reports whether short is the national form of the international
+// number long: the same digits behind a prefix such as 0, 1 or 8.
+func national(short, long string) bool {
+	if strings.HasPrefix(short, "+") || !strings.HasPrefix(long, "+") {
+		return false
+	}
+	return strings.HasSuffix(long, strings.TrimLeft(short, "0")) || len(short) >= 10 && strings.HasSuffix(long, short[1:])
 }
 
 // onLine returns the PIN that stands on a number's own line.

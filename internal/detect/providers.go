@@ -86,7 +86,7 @@ func providers() []provider {
 		{name: "gotomeeting", hosts: ".gotowebinar.com attendee.gotowebinar.com", join: []string{"/join/{any}", "/join/{any}/{any}"}, not: []refusal{{"/register/...", whyRegister}, {"/recording/...", whyRecord}}},
 		{name: "ringcentral", hosts: "v.ringcentral.com video.ringcentral.com v.ringcentral.eu .rcv.com meetings.btcloudphone.bt.com v.officeathand.att.com",
 			join: []string{"/join/{id}", "/join/{any}", "/conf/on/{any}"}, not: []refusal{{"/teleconference", whyDialin}}},
-		{name: "ringcentral", hosts: "meetings.ringcentral.com .meetings.ringcentral.com webinar.ringcentral.com meetings-officeathand.att.com", join: []string{"/j/{id}", "/s/{id}", "/w/{id}"}, room: []string{"/my/{any}"},
+		{name: "ringcentral", hosts: "meetings.ringcentral.com .meetings.ringcentral.com webinar.ringcentral.com .meetzoom.us meetings-officeathand.att.com", join: []string{"/j/{id}", "/s/{id}", "/w/{id}"}, room: []string{"/my/{any}"},
 			not: []refusal{{"/teleconference", whyDialin}, {"/u/...", whyDialin}}},
 		{name: "jitsi", hosts: "meet.jit.si beta.meet.jit.si framatalk.org meet.ffmuc.net jitsi.hamburg.ccc.de", join: []string{"/{room}", "/{any}/{room}"},
 			not: []refusal{{"/static/...", whyDialin}, {"/config.js", whyHelp}, {"/libs/...", whyHelp}}},

@@ -170,6 +170,10 @@ func (r *registry) judgeOwn(a address) verdict {
 			if !hasLabel(a.host, "meet") && !hasLabel(a.host, "lync") && !hasLabel(a.host, "skype") {
 				continue
 			}
+		case "nextcloudtalk":
+			if !strings.HasPrefix(a.path, "/index.php/") && !hasLabel(a.host, "cloud") && !hasLabel(a.host, "nextcloud") && !hasLabel(a.host, "nc") && !hasLabel(a.host, "talk") {
+				continue
+			}
 		case "element":
 			if !hasLabel(a.host, "call") {
 				continue

@@ -35,7 +35,9 @@ func (s *search) sip(values []value) {
 				break
 			}
 			from, to := addressAround(f.text, at, at+i)
-			if to > at+i+1 && !f.taken(from) {
+			if bytes.HasPrefix(f.text[to:], []byte(";gruu")) {
+				s.gruu(f, from, to)
+			} else if to > at+i+1 && !f.taken(from) {
 				before := strings.ToLower(string(f.text[max(0, from-5):from]))
 				scheme := strings.HasSuffix(before, "sip:") || strings.HasSuffix(before, "sips:")
 				s.address(f, string(f.text[from:to]), span{f.source(from), f.source(to-1) + 1}, from, scheme, values)
@@ -46,6 +48,23 @@ func (s *search) sip(values []value) {
 	if s.out.SIP == "" {
 		s.out.SIP = s.cvi
 	}
+}
+
+// gruu takes a Skype for Business conference address
+// (NAME@DOMAIN;gruu;opaque=app:conf:focus:id:ID) where no link is there: the
+// part before the semicolon alone is the organiser's own address. Teams writes
+// the same form for what no video system can dial.
+func (s *search) gruu(f *flat, from, to int) {
+	end := to
+	for end < len(f.text) && end-to < 256 && inWord(f.text[end]) {
+		end++
+	}
+	addr := string(f.text[from:end])
+	if s.out.URL != "" || !strings.Contains(addr, "app:conf:focus:id:") || strings.Contains(addr, "id:teams:") {
+		return
+	}
+	s.out.SIP, s.out.Provider = addr, "skype4b"
+	s.out.Candidates = append(s.out.Candidates, Candidate{Provider: "skype4b", SIP: addr, Field: f.field, Start: f.source(from), End: f.source(end-1) + 1, Score: strength(f.field), Why: []string{"a Skype for Business conference address"}})
 }
 
 // addressAround cuts out NAME@DOMAIN around an "@", not reaching back beyond
