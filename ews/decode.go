@@ -24,7 +24,40 @@ func word(e *wire.Element) string {
 	if e == nil {
 		return ""
 	}
-	return strings.Clone(strings.TrimSpace(e.Text))
+	return intern(strings.TrimSpace(e.Text))
+}
+
+// intern clones a string, but for the words that every item repeats.
+func intern(s string) string {
+	switch s {
+	case "SMTP":
+		return "SMTP"
+	case "Mailbox":
+		return "Mailbox"
+	case "Unknown":
+		return "Unknown"
+	case "Accept":
+		return "Accept"
+	case "Normal":
+		return "Normal"
+	case "Busy":
+		return "Busy"
+	case "Single":
+		return "Single"
+	case "Occurrence":
+		return "Occurrence"
+	case "Organizer":
+		return "Organizer"
+	case "NoResponseReceived":
+		return "NoResponseReceived"
+	case "IPM.Appointment":
+		return "IPM.Appointment"
+	case "String":
+		return "String"
+	case "PublicStrings":
+		return "PublicStrings"
+	}
+	return strings.Clone(s)
 }
 
 func number(e *wire.Element) int {
@@ -63,7 +96,9 @@ func dateTime(e *wire.Element) time.Time { return parseTime(e.Value()).UTC() }
 // parseTime parses an xs:dateTime. Servers write up to nine fractional digits.
 // Without a zone it is UTC. What is no time, or before any calendar, is zero.
 func parseTime(s string) time.Time {
-	s = strings.TrimSpace(s)
+	if s = strings.TrimSpace(s); s == "" {
+		return time.Time{}
+	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02Z07:00", time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
 			if t.Year() <= 1 {
@@ -318,8 +353,8 @@ func recurrence(c *wire.Element) *Recurrence {
 func extendedProperty(c *wire.Element) ExtendedProperty {
 	f := c.Child("ExtendedFieldURI")
 	p := ExtendedProperty{Field: ExtendedField{
-		Set: strings.Clone(f.Attr("DistinguishedPropertySetId")), Name: strings.Clone(f.Attr("PropertyName")),
-		Tag: strings.Clone(f.Attr("PropertyTag")), Type: strings.Clone(f.Attr("PropertyType")),
+		Set: intern(f.Attr("DistinguishedPropertySetId")), Name: strings.Clone(f.Attr("PropertyName")),
+		Tag: strings.Clone(f.Attr("PropertyTag")), Type: intern(f.Attr("PropertyType")),
 	}}
 	if guid := f.Attr("PropertySetId"); guid != "" {
 		p.Field.Set = strings.Clone(guid)

@@ -64,6 +64,7 @@ type frame struct {
 	e        *Element
 	name     string   // as written, with its prefix
 	bindings int      // declarations in scope outside it
+	kids     int      // where its children begin
 	parts    []string // of its text after the first, to be joined once
 }
 
@@ -76,7 +77,29 @@ type parser struct {
 	root     *Element
 	open     []frame
 	bindings []binding
-	slab     []Element // elements are allocated in blocks
+
+	// Elements, and the lists of their children and attributes, are allocated
+	// in blocks. kids holds the children of the open elements, innermost last.
+	slab     []Element
+	kids     []*Element
+	kidSlab  []*Element
+	attrs    []Attr
+	attrSlab []Attr
+}
+
+// carve copies list into a block, from which it takes its room.
+func carve[T any](block *[]T, list []T) []T {
+	n := len(list)
+	if n == 0 {
+		return nil
+	}
+	if len(*block) < n {
+		*block = make([]T, max(n, 256))
+	}
+	out := (*block)[:n:n]
+	*block = (*block)[n:]
+	copy(out, list)
+	return out
 }
 
 func (p *parser) malformed(what string) error {
@@ -210,24 +233,26 @@ func (p *parser) startTag() error {
 		return err
 	}
 	f := frame{e: e, name: name, bindings: len(p.bindings)}
-	empty, err := p.attributes(e)
+	p.attrs = p.attrs[:0]
+	empty, err := p.attributes()
 	if err != nil {
 		return err
 	}
 	e.Space, e.Name = p.resolve(name, true)
+	e.Attrs = carve(&p.attrSlab, p.attrs)
 	for i := range e.Attrs {
 		e.Attrs[i].Space, e.Attrs[i].Name = p.resolve(e.Attrs[i].Name, false)
 	}
 	if len(p.open) == 0 {
 		p.root = e
 	} else {
-		parent := p.open[len(p.open)-1].e
-		parent.Children = append(parent.Children, e)
+		p.kids = append(p.kids, e)
 	}
 	if empty {
 		p.bindings = p.bindings[:f.bindings]
 		return nil
 	}
+	f.kids = len(p.kids)
 	p.open = append(p.open, f)
 	return nil
 }
@@ -247,7 +272,7 @@ func (p *parser) element() (*Element, error) {
 
 // attributes parses the attributes of a start tag up to and including its
 // end, and reports whether the element is empty.
-func (p *parser) attributes(e *Element) (empty bool, err error) {
+func (p *parser) attributes() (empty bool, err error) {
 	for {
 		p.space()
 		if p.pos >= len(p.s) {
@@ -283,7 +308,7 @@ func (p *parser) attributes(e *Element) (empty bool, err error) {
 		case strings.HasPrefix(name, "xmlns:"):
 			p.bindings = append(p.bindings, binding{name[len("xmlns:"):], value})
 		default:
-			e.Attrs = append(e.Attrs, Attr{Name: name, Value: value})
+			p.attrs = append(p.attrs, Attr{Name: name, Value: value})
 		}
 	}
 }
@@ -343,6 +368,8 @@ func (p *parser) endTag() error {
 		return p.malformed("an end tag that closes nothing")
 	}
 	f := p.open[len(p.open)-1]
+	f.e.Children = carve(&p.kidSlab, p.kids[f.kids:])
+	p.kids = p.kids[:f.kids]
 	if len(f.parts) > 0 {
 		f.e.Text += strings.Join(f.parts, "")
 	}
@@ -418,8 +445,8 @@ func unescape(s string) string {
 	for {
 		b.WriteString(s[:i])
 		s = s[i:]
-		text, size := reference(s)
-		b.WriteString(text)
+		r, size := reference(s)
+		b.WriteRune(r)
 		s = s[size:]
 		if i = strings.IndexByte(s, '&'); i < 0 {
 			b.WriteString(s)
@@ -429,37 +456,37 @@ func unescape(s string) string {
 }
 
 // reference reads the reference at the start of s, which begins with '&', and
-// returns its text and length.
-func reference(s string) (text string, size int) {
+// returns its character and length.
+func reference(s string) (r rune, size int) {
 	end := strings.IndexByte(s[:min(len(s), 16)], ';')
 	if end < 2 {
-		return "&", 1
+		return '&', 1
 	}
 	switch s[1:end] {
 	case "amp":
-		return "&", end + 1
+		return '&', end + 1
 	case "lt":
-		return "<", end + 1
+		return '<', end + 1
 	case "gt":
-		return ">", end + 1
+		return '>', end + 1
 	case "quot":
-		return `"`, end + 1
+		return '"', end + 1
 	case "apos":
-		return "'", end + 1
+		return '\'', end + 1
 	}
 	r, ok := charRef(s[1:end])
 	if !ok {
-		return "&", 1
+		return '&', 1
 	}
 	if r >= 0xD800 && r < 0xDC00 { // half of a pair: some servers write both halves as references
 		if low, size := lowSurrogate(s[end+1:]); size > 0 {
-			return string(0x10000 + (r-0xD800)<<10 + (low - 0xDC00)), end + 1 + size
+			return 0x10000 + (r-0xD800)<<10 + (low - 0xDC00), end + 1 + size
 		}
 	}
 	if !legal(r) {
 		r = utf8.RuneError
 	}
-	return string(r), end + 1
+	return r, end + 1
 }
 
 // charRef parses "#65" or "#x41".
