@@ -38,16 +38,17 @@ const (
 	maxWeight = 200 << 20 // item size times attendees
 )
 
-func (s *turn) detect(it *calendar.Item) detect.Result {
-	return detect.Detect(detect.Input{
+func (s *turn) detect(it *calendar.Item) *detect.Result {
+	found := s.r.Detect.Detect(detect.Input{
 		Subject: it.Subject, Location: it.Location,
 		Body: it.Body.Content, BodyType: it.Body.Type, Properties: it.Properties,
-	}, s.r.Detect)
+	})
+	return &found
 }
 
 // decide says what ought to be written to an item, from nothing but the item
 // itself and what other copies of the meeting showed.
-func (s *turn) decide(t *tracked, it *calendar.Item, found detect.Result) verdict {
+func (s *turn) decide(t *tracked, it *calendar.Item, found *detect.Result) verdict {
 	if found.Keyword == "" && !it.Marker.Present() {
 		return verdict{reason: NothingAsked}
 	}
@@ -208,7 +209,7 @@ func (s *turn) sent(t *tracked, it *calendar.Item) bool {
 
 // holdsBlock reports whether the body shows a join block for any of the links
 // found in it, whoever wrote it.
-func holdsBlock(it *calendar.Item, found detect.Result) bool {
+func holdsBlock(it *calendar.Item, found *detect.Result) bool {
 	for _, m := range found.Methods() {
 		if m.URL != "" && render.Find(it.Body, m.URL).State != render.Absent {
 			return true

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
@@ -11,7 +12,7 @@ import (
 
 // listOne shows a single meeting as it was just read, or takes it out of the
 // list.
-func (s *turn) listOne(t *tracked, it *calendar.Item, found detect.Result) {
+func (s *turn) listOne(t *tracked, it *calendar.Item, found *detect.Result) {
 	old := t.Entries
 	t.Entries, t.seen = nil, s.turns
 	if s.shown(it) {
@@ -143,10 +144,7 @@ func notes(it *calendar.Item) string {
 			b = without
 		}
 	}
-	text := b.Content
-	if b.Type == calendar.BodyHTML {
-		text = detect.Text(text)
-	}
+	text := strings.TrimSpace(detect.Text(b))
 	if len(text) > maxNotes {
 		text = text[:maxNotes]
 		for len(text) > 0 && text[len(text)-1]&0xC0 == 0x80 {

@@ -52,7 +52,7 @@ import (
 // by itself rewrites an invitation.
 type Rules struct {
 	Mailbox calendar.Mailbox
-	Detect  *detect.Rules
+	Detect  *detect.Detector
 	Render  render.Options
 
 	// Entry turns the key of a meeting into the opaque id under which it is

@@ -172,7 +172,7 @@ func (s *turn) read(it *calendar.Item) {
 
 // meet connects an item with its meeting: what is known of the meeting from
 // other copies, and what other copies should know of this one.
-func (s *turn) meet(t *tracked, it *calendar.Item, found detect.Result) {
+func (s *turn) meet(t *tracked, it *calendar.Item, found *detect.Result) {
 	key := it.Key()
 	if key == "" {
 		return

@@ -72,7 +72,7 @@ func newWorld(t *testing.T, seed uint64, boxes int) *world {
 		b := &box{w: w, addr: addr, items: map[string]*calendar.Item{}, facts: map[string]*fact{}, list: map[string]calendar.Meeting{}}
 		b.rules = &mailbox.Rules{
 			Mailbox: calendar.Mailbox{ID: calendar.MailboxID(fmt.Sprint("mb-", i)), Address: addr},
-			Detect:  &detect.Rules{JitsiHosts: []string{"meet.example.org"}},
+			Detect:  detect.New(&detect.Rules{JitsiHosts: []string{"meet.example.org"}}),
 			Render:  render.Options{Locale: "en", Service: "Example Meet"},
 			Entry:   func(key string) string { return fmt.Sprintf("%s#%s", addr, key) },
 		}

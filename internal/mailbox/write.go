@@ -13,7 +13,7 @@ import (
 
 // consider decides on a freshly read item and takes the next step towards the
 // write: ask for join details, wait until the item is quiet, or write.
-func (s *turn) consider(id string, t *tracked, it *calendar.Item, found detect.Result) {
+func (s *turn) consider(id string, t *tracked, it *calendar.Item, found *detect.Result) {
 	if t.Intent != nil && !s.resolve(t, it) {
 		return
 	}
