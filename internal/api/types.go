@@ -95,6 +95,10 @@ type AppConfig struct {
 	KMS       string `json:"kms"`       // origin of the key server, e.g. "https://kms.example.com"
 	Authority string `json:"authority"` // the key server's authority: 16 bytes in base64url
 	Org       string `json:"org"`       // the organisation's opaque id; empty: as the key server says
+
+	// Embedder is the origin that shows the app in a frame and is told what it
+	// opened. Only the demo has one.
+	Embedder string `json:"embedder,omitempty"`
 }
 
 // Credential is a secret that prints as [redacted] in every form; only its
