@@ -106,7 +106,6 @@ type Detector struct {
 	registry *registry
 	keywords []Keyword
 	domains  []string
-	labels   []labelWord
 }
 
 // New prepares rules; nil stands for the defaults.
@@ -114,7 +113,7 @@ func New(rules *Rules) *Detector {
 	if rules == nil {
 		rules = &Rules{}
 	}
-	d := &Detector{registry: newRegistry(rules), keywords: rules.Keywords, labels: labelWords()}
+	d := &Detector{registry: newRegistry(rules), keywords: rules.Keywords}
 	if d.keywords == nil {
 		d.keywords = defaultKeywords()
 	}
@@ -124,7 +123,8 @@ func New(rules *Rules) *Detector {
 	return d
 }
 
-// Detect finds the meeting in one invitation. Whoever has many prepares a
+// Detect finds the meeting in one invitation by an organisation's rules; nil
+// stands for the defaults. Whoever has many invitations may prepare a
 // [Detector] once.
 func Detect(in Input, rules *Rules) Result { return New(rules).Detect(in) }
 

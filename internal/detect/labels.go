@@ -32,12 +32,18 @@ type value struct {
 // labelWord is a word that makes a label.
 type labelWord struct {
 	class class
-	word  string // lower case; a leading "=" asks for the whole word
+	order int    // the first that fits counts
+	word  string // lower case
+	whole bool   // only as a word of its own
 }
 
+// labelIndex holds the words by their first byte.
+type labelIndex [256][]labelWord
+
 // labelWords lists the words by which labels are known, in the languages in
-// which services write their invitations. The first that fits counts.
-func labelWords() []labelWord {
+// which services write their invitations. A leading "=" asks for the whole
+// word.
+func labelWords() *labelIndex {
 	table := []struct {
 		class class
 		words string
@@ -57,34 +63,36 @@ func labelWords() []labelWord {
 			"értekezlet azonosító|értekezlet-azonosító|toplantı kimliği|toplantı no|toplantı numarası|идентификатор|номер совещания|номер встречи|id собрания|id встречи|会議 id|会議id|ミーティング id|ミーティングid|ミーティング番号|会議番号|ウェビナー id|ウェビナーid|会议 id|会议id|会议号|会議號|会議号|會議 id|會議id|會議號|회의 id|모임 id|미팅 id|회의 번호|회의번호|मीटिंग id|मीटिंग आईडी|รหัสการประชุม|id cuộc họp|id rapat|מזהה פגישה|מזהה הפגישה|معرف الاجتماع|معرّف الاجتماع|" +
 			"αναγνωριστικό|id ședință|id întâlnire|id sastanka|id sestanka|susitikimo id|sapulces id|koosoleku id|room number|room id|raumnummer|conference number|=id|=mtg id"},
 	}
-	var list []labelWord
+	index, order := &labelIndex{}, 0
 	for _, row := range table {
 		for w := range strings.SplitSeq(row.words, "|") {
-			list = append(list, labelWord{row.class, w})
+			word, whole := strings.CutPrefix(w, "=")
+			index[word[0]] = append(index[word[0]], labelWord{row.class, order, word, whole})
+			order++
 		}
 	}
-	return list
+	return index
 }
 
 // classify says what a label announces.
 func (d *Detector) classify(label string) class {
 	label = strings.ToLower(label)
-	for _, w := range d.labels {
-		word, whole := strings.CutPrefix(w.word, "=")
-		i := strings.LastIndex(label, word)
-		if i < 0 {
-			continue
-		}
-		if whole {
-			r, _ := utf8.DecodeLastRuneInString(label[:i])
-			q, _ := utf8.DecodeRuneInString(label[i+len(word):])
-			if i > 0 && unicode.IsLetter(r) && r < 0x3000 || i+len(word) < len(label) && unicode.IsLetter(q) && q < 0x3000 {
-				continue
+	best := labelWord{order: -1}
+	for i := 0; i < len(label); i++ {
+		for _, w := range d.registry.labels[label[i]] {
+			if (best.order < 0 || w.order < best.order) && strings.HasPrefix(label[i:], w.word) && (!w.whole || alone(label, i, i+len(w.word))) {
+				best = w
 			}
 		}
-		return w.class
 	}
-	return noClass
+	return best.class
+}
+
+// alone reports whether label[from:to] is a word of its own.
+func alone(label string, from, to int) bool {
+	before, _ := utf8.DecodeLastRuneInString(label[:from])
+	after, _ := utf8.DecodeRuneInString(label[to:])
+	return (from == 0 || !unicode.IsLetter(before) || before >= 0x3000) && (to == len(label) || !unicode.IsLetter(after) || after >= 0x3000)
 }
 
 // maxLabel bounds the length of a label in bytes.
@@ -105,11 +113,14 @@ func (s *search) values(f *flat) []value {
 		}
 		begin := labelBegin(f.text, max(last, at-1-maxLabel), at-1)
 		last = at
+		from := skipBlanks(f.text, at)
+		if at-1-begin < 2 || from == len(f.text) {
+			continue
+		}
 		c := s.classify(string(f.text[begin : at-1]))
 		if c == noClass || c == hostOnly {
 			continue
 		}
-		from := skipBlanks(f.text, at)
 		nextLine := bytes.IndexByte(f.text[at:from], '\n') >= 0
 		if v := readValue(c, f.text[from:min(len(f.text), from+128)], nextLine); v != "" {
 			found = append(found, value{c, v, from, f})

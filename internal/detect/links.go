@@ -190,7 +190,7 @@ func urlLength(text []byte) int {
 func joinLines(text []byte, from, end int) (string, int) {
 	raw := string(text[from:end])
 	if from > 0 && text[from-1] == '<' || from > 1 && text[from-1] <= ' ' && bytes.HasSuffix(bytes.TrimRight(text[max(0, from-4):from], " \r\n\t"), []byte("<")) {
-		stop := bytes.IndexByte(text[end:min(len(text), end+maxURL)], '>')
+		stop := bytes.IndexByte(text[end:min(len(text), end+4096)], '>')
 		if stop < 0 {
 			return raw, end
 		}
@@ -317,7 +317,7 @@ func (s *search) bare(f *flat, from int, text []byte) {
 
 // consider judges one link that stands at text[at].
 func (s *search) consider(f *flat, raw string, src span, at int, why string) {
-	if len(raw) > maxURL {
+	if len(raw) > maxURL || len(s.out.Candidates) == maxFound {
 		return
 	}
 	cleaned := clean(raw)
@@ -380,9 +380,7 @@ func (s *search) consider(f *flat, raw string, src span, at int, why string) {
 	if word := stale(f.text, at); word != "" {
 		add(-30, "called "+word)
 	}
-	if len(s.out.Candidates) < maxFound {
-		s.out.Candidates = append(s.out.Candidates, c)
-	}
+	s.out.Candidates = append(s.out.Candidates, c)
 }
 
 // declares reports whether a field is a property that holds a link to a

@@ -24,41 +24,59 @@ type number struct {
 // national ones where the text around them speaks of phones.
 func (s *search) numbers(f *flat) []number {
 	var found []number
-	lineBegin, national := 0, false
+	c := phoneContext{flat: f}
 	f.lines(func(l span) bool {
-		line := f.text[l.from:l.to]
-		if len(line) > 4096 {
-			line = line[:4096]
-		}
-		if !bytes.ContainsAny(line, "0123456789") {
-			if len(bytes.TrimSpace(line)) > 0 {
-				national = speaksOfPhones(line)
-			}
-			return true
-		}
-		lineBegin = l.from
-		speaks := speaksOfPhones(line)
+		c.next(l)
+		line := f.text[l.from:min(l.to, l.from+4096)]
+		at := bytes.IndexAny(line, "+%(0123456789")
 		before := len(found)
-		for at := 0; at < len(line) && len(found) < maxDialin; {
-			n, to := readNumber(line, at, speaks || national)
+		for at >= 0 && at < len(line) && len(found) < maxDialin {
+			n, to := readNumber(line, at, c.speaks)
 			if to > at && n.digits != "" && !f.taken(l.from+at) && !s.labelled(f, l.from, l.from+at) {
-				n.at, n.line = l.from+at, lineBegin
+				n.at, n.line = l.from+at, l.from
 				found = append(found, n)
 			}
 			at = max(to, at+1)
 		}
-		national = speaks || national && len(found) > before
+		c.listed = len(found) > before
 		return len(found) < maxDialin
 	})
 	for _, l := range f.links {
 		if len(found) < maxDialin && len(l.href) > 4 && strings.EqualFold(l.href[:4], "tel:") {
-			if n, _ := readNumber([]byte(l.href[4:]), 0, true); n.digits != "" {
+			if n, _ := readNumber([]byte(l.href[4:]), 0, func() bool { return true }); n.digits != "" {
 				n.at, n.line = l.from, l.from
 				found = append(found, n)
 			}
 		}
 	}
 	return found
+}
+
+// phoneContext tells whether the text around a line is about phones: the line
+// itself, the one above it, or a list of numbers that began below such a line.
+type phoneContext struct {
+	*flat
+	line, above span
+	listed      bool // the line above held a number
+	inList      bool // and that one stood below a line about phones
+	known       bool
+	answer      bool
+}
+
+func (c *phoneContext) next(l span) {
+	if len(bytes.TrimSpace(c.text[c.line.from:min(c.line.to, c.line.from+64)])) > 0 {
+		c.inList = c.listed && c.speaks()
+		c.above = c.line
+	}
+	c.line, c.known, c.listed = l, false, false
+}
+
+func (c *phoneContext) speaks() bool {
+	if !c.known {
+		c.known = true
+		c.answer = c.inList || speaksOfPhones(c.text[c.line.from:c.line.to]) || speaksOfPhones(c.text[c.above.from:c.above.to])
+	}
+	return c.answer
 }
 
 // taken reports whether text[i] is part of a link.
@@ -108,7 +126,7 @@ func speaksOfPhones(line []byte) bool {
 
 // readNumber reads a phone number at a place of a line, with what is typed
 // after the call is through. Without one, to is where to look on.
-func readNumber(line []byte, at int, national bool) (n number, to int) {
+func readNumber(line []byte, at int, national func() bool) (n number, to int) {
 	c := line[at]
 	plus := c == '+' || at+2 < len(line) && c == '%' && line[at+1] == '2' && line[at+2]|0x20 == 'b'
 	if !plus && c != '(' && !isDigit(c) {
@@ -129,7 +147,7 @@ func readNumber(line []byte, at int, national bool) (n number, to int) {
 	switch {
 	case len(digits) < 7 || len(digits) > 15:
 		return n, max(i, at+1)
-	case !plus && (!national || dots == 3 && len(digits) <= 12 || len(digits) > 13):
+	case !plus && (dots == 3 && len(digits) <= 12 || len(digits) > 13 || !national()):
 		return n, max(i, at+1)
 	case i < len(line) && (isLetter(line[i]) || line[i] == '@' || line[i] == ':' || line[i] == '/' && !plus):
 		return n, max(i, at+1)

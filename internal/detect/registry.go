@@ -2,6 +2,7 @@ package detect
 
 import (
 	"strings"
+	"sync"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -9,12 +10,32 @@ import (
 // registry is the table of providers made ready for looking up, together with
 // an organisation's own rules.
 type registry struct {
+	*table
+	added map[string][]hostRule // the organisation's own hosts
+	rules *Rules
+}
+
+// table is what is the same for everybody. It is made once and never changed.
+type table struct {
 	byHost   map[string][]hostRule
 	own      []provider // self-hosted services, tried on unknown hosts
 	wrappers []wrapper
+	labels   *labelIndex
 	brands   []string // names that look-alike hosts imitate
-	rules    *Rules
+	drawn    *strings.Replacer
 }
+
+var common = sync.OnceValue(func() *table {
+	t := &table{byHost: map[string][]hostRule{}, own: selfHosted(), wrappers: wrappers(), labels: labelWords(), drawn: drawnAlike(),
+		brands: []string{"zoom", "webex", "teams", "gotomeeting", "bluejeans", "whereby", "ringcentral", "jit.si", "meet.google"}}
+	rows := providers()
+	for i := range rows {
+		for host := range strings.FieldsSeq(rows[i].hosts) {
+			add(t.byHost, &rows[i], host)
+		}
+	}
+	return t
+})
 
 // hostRule is one host pattern of one provider.
 type hostRule struct {
@@ -41,24 +62,18 @@ type verdict struct {
 }
 
 func newRegistry(rules *Rules) *registry {
-	r := &registry{byHost: map[string][]hostRule{}, own: selfHosted(), wrappers: wrappers(), rules: rules}
-	table := providers()
-	for i := range table {
-		for host := range strings.FieldsSeq(table[i].hosts) {
-			r.add(&table[i], host)
-		}
-	}
+	r := &registry{table: common(), rules: rules}
 	if len(rules.JitsiHosts) > 0 {
+		r.added = map[string][]hostRule{}
 		jitsi := &provider{name: "jitsi", join: []string{"/{room}", "/{any}/{room}"}, not: []refusal{{"/static/...", whyDialin}}}
 		for _, host := range rules.JitsiHosts {
-			r.add(jitsi, strings.ToLower(host))
+			add(r.added, jitsi, strings.ToLower(strings.TrimSpace(host)))
 		}
 	}
-	r.brands = []string{"zoom", "webex", "teams", "gotomeeting", "bluejeans", "whereby", "ringcentral", "jit.si", "meet.google"}
 	return r
 }
 
-func (r *registry) add(p *provider, host string) {
+func add(byHost map[string][]hostRule, p *provider, host string) {
 	rule := hostRule{provider: p, exact: true}
 	switch {
 	case strings.HasPrefix(host, "*."):
@@ -66,16 +81,18 @@ func (r *registry) add(p *provider, host string) {
 	case strings.HasPrefix(host, "."):
 		host, rule.below = host[1:], true
 	}
-	r.byHost[host] = append(r.byHost[host], rule)
+	byHost[host] = append(byHost[host], rule)
 }
 
 // find calls f with the provider rows for a host, the most particular host
 // first, until f says stop.
 func (r *registry) find(host string, f func(*provider) (stop bool)) {
 	for rest := host; ; {
-		for _, rule := range r.byHost[rest] {
-			if (rest == host && rule.exact || rest != host && rule.below) && f(rule.provider) {
-				return
+		for _, rules := range [][]hostRule{r.added[rest], r.byHost[rest]} {
+			for _, rule := range rules {
+				if (rest == host && rule.exact || rest != host && rule.below) && f(rule.provider) {
+					return
+				}
 			}
 		}
 		i := strings.IndexByte(rest, '.')
@@ -201,7 +218,7 @@ func hasLabel(host, word string) bool {
 
 // lookAlike returns the service that a foreign host imitates, if any.
 func (r *registry) lookAlike(host string) string {
-	plain := skeleton(host)
+	plain := r.drawn.Replace(host)
 	for _, brand := range r.brands {
 		if strings.Contains(plain, brand) {
 			return brand
@@ -210,9 +227,9 @@ func (r *registry) lookAlike(host string) string {
 	return ""
 }
 
-// skeleton maps characters that are drawn to be taken for others.
-func skeleton(host string) string {
-	return strings.NewReplacer("0", "o", "1", "l", "rn", "m", "vv", "w", "-", "", "і", "i", "о", "o", "е", "e", "а", "a", "ѕ", "s", "х", "x", "с", "c", "т", "t", "м", "m").Replace(host)
+// drawnAlike maps characters to those that they are taken for.
+func drawnAlike() *strings.Replacer {
+	return strings.NewReplacer("0", "o", "1", "l", "rn", "m", "vv", "w", "-", "", "і", "i", "о", "o", "е", "e", "а", "a", "ѕ", "s", "х", "x", "с", "c", "т", "t", "м", "m")
 }
 
 // domain returns the registrable domain of a host, or the host itself.
