@@ -1,0 +1,185 @@
+// Package meet asks meeting services for join details.
+//
+// A [Service] turns one meeting of one mailbox into the details that people
+// need to join it. Asking is idempotent: the same mailbox, key and action give
+// the same details, however often and on whichever node, so that a crash
+// between asking and writing never leaves two meetings behind. The two services
+// here keep that promise without a network or a database:
+//
+//   - [Template] hands out a person's own lasting room, made from an address
+//     pattern such as https://vc.example.com/{{user}}.
+//   - [Jitsi] makes a room for each meeting. Its name is 128 bits that nobody
+//     can guess, derived from the installation's secret and the meeting's key.
+//
+// [Choice] puts services together as a keyword needs them: personal rooms from
+// one, new meetings from another. New builds all of it from configuration.
+//
+// What a service learns is as little as possible: no subject, no agenda, no
+// list of invitees. The addresses of a request serve to derive names and never
+// appear in one.
+//
+// The calls are: New once, then Service.Join for each meeting that wants join
+// details. A failure is an [*Error] whose State is shown beside the meeting.
+package meet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/koyomi-cal/koyomi/internal/calendar"
+)
+
+// The actions of a request, as keywords spell them (package detect).
+const (
+	Default = "default" // what the service does if nothing else is asked
+	MyRoom  = "myroom"  // the organiser's personal room
+	Space   = "space"   // a lasting space of the people who meet
+	OneTime = "onetime" // a new meeting
+)
+
+// Request asks for the join details of one meeting.
+type Request struct {
+	Mailbox calendar.Mailbox // the organiser's
+	Key     string           // of the meeting: its GOID, else its UID; the same for all occurrences of a series
+	Action  string           // one of the actions; empty: Default
+	People  []string         // SMTP addresses of all who meet, the organiser's among them or not; only Space looks at them
+	Start   time.Time
+	End     time.Time
+	Locale  string // BCP 47
+}
+
+// Service makes join details.
+type Service interface {
+	// Name is the service's name as people know it.
+	Name() string
+	// Join returns the join details for a request; asked again for the same
+	// mailbox, key and action it returns the same. Errors are *Error.
+	Join(ctx context.Context, r Request) (calendar.JoinDetails, error)
+}
+
+// The states of an Error: why a meeting has no join details yet.
+const (
+	NotOffered  = "not-offered" // the service cannot do what was asked: no retry helps
+	BadRequest  = "bad-request" // the request lacks a key or an address
+	Unavailable = "unavailable" // the service does not answer: retry later
+)
+
+// Error is a failure to get join details.
+type Error struct {
+	Service string    // name of the service
+	State   string    // one of the states
+	RetryAt time.Time // when to ask again; zero: not before something changes
+	Message string    // a sentence for people
+	Cause   error     // for the log, may be nil
+}
+
+// Error says what failed and what to do.
+func (e *Error) Error() string { return e.Service + ": " + e.Message }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Secret is the installation's own random secret, from which names of rooms
+// are derived. It never shows.
+type Secret []byte
+
+// String hides the secret.
+func (Secret) String() string { return "[redacted]" }
+
+// Format hides the secret, whatever the verb.
+func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
+
+// LogValue hides the secret.
+func (Secret) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// MarshalText hides the secret from encoders.
+func (Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
+// minSecret is the least length of a secret in bytes.
+const minSecret = 16
+
+// Config describes what stands behind one keyword.
+type Config struct {
+	Name     string          // as people know it, e.g. "Example Meet"
+	Default  string          // action of the plain keyword: MyRoom, Space or OneTime; empty: the first that is offered of OneTime, MyRoom
+	Personal *TemplateConfig // personal rooms; nil: from Jitsi, if that is there
+	Jitsi    *JitsiConfig    // new meetings and spaces; nil: not offered
+}
+
+// New builds the service behind one keyword.
+func New(c Config) (Service, error) {
+	if strings.TrimSpace(c.Name) == "" {
+		return nil, errors.New("meeting service: name it, people see that name in invitations")
+	}
+	choice := &Choice{name: c.Name, fallback: c.Default}
+	if c.Jitsi != nil {
+		jitsi, err := NewJitsi(c.Name, *c.Jitsi)
+		if err != nil {
+			return nil, err
+		}
+		choice.meeting, choice.personal = jitsi, jitsi
+	}
+	if c.Personal != nil {
+		template, err := NewTemplate(c.Name, *c.Personal)
+		if err != nil {
+			return nil, err
+		}
+		choice.personal = template
+	}
+	switch c.Default {
+	case "":
+		choice.fallback = OneTime
+		if choice.meeting == nil {
+			choice.fallback = MyRoom
+		}
+	case MyRoom, Space, OneTime:
+	default:
+		return nil, fmt.Errorf("meeting service %s: default action %q is none of myroom, space, onetime", c.Name, c.Default)
+	}
+	if choice.serves(choice.fallback) == nil {
+		return nil, fmt.Errorf("meeting service %s: nothing is configured that offers %q: add personal rooms or Jitsi", c.Name, choice.fallback)
+	}
+	return choice, nil
+}
+
+// Choice sends each action to the service that offers it.
+type Choice struct {
+	name     string
+	fallback string
+	personal Service
+	meeting  Service
+}
+
+// Name is the name from the configuration.
+func (c *Choice) Name() string { return c.name }
+
+func (c *Choice) serves(action string) Service {
+	if action == MyRoom {
+		return c.personal
+	}
+	return c.meeting
+}
+
+// Join hands the request on; Default becomes the configured action.
+func (c *Choice) Join(ctx context.Context, r Request) (calendar.JoinDetails, error) {
+	if r.Action == "" || r.Action == Default {
+		r.Action = c.fallback
+	}
+	s := c.serves(r.Action)
+	if s == nil {
+		return calendar.JoinDetails{}, notOffered(c.name, r.Action)
+	}
+	return s.Join(ctx, r)
+}
+
+func notOffered(service, action string) *Error {
+	what := map[string]string{MyRoom: "personal rooms", Space: "lasting spaces", OneTime: "new meetings"}[action]
+	if what == "" {
+		what = fmt.Sprintf("%q", action)
+	}
+	return &Error{Service: service, State: NotOffered, Message: "does not offer " + what + ": use another keyword or ask the administrator to set it up"}
+}
