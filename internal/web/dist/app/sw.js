@@ -2,8 +2,8 @@
 // network, and brings the app forward when a notification is clicked. It never
 // touches what the servers say: no answer of theirs is kept here.
 
-const cacheName = "koyomi-ed267075c75c6a37";
-const files = ["./","./assets/index-DLOjyVvl.css","./assets/index-dLsp3LOI.js","./assets/ticker-BBYM5s-i.js","./icon-192.png","./icon-512.png","./icon-maskable-512.png","./icon.svg","./manifest.webmanifest"];
+const cacheName = "koyomi-bf23eaf1ed7edb97";
+const files = ["./","./assets/index-DLOjyVvl.css","./assets/index-gt0X_ypz.js","./assets/ticker-BBYM5s-i.js","./icon-192.png","./icon-512.png","./icon-maskable-512.png","./icon.svg","./manifest.webmanifest"];
 
 self.addEventListener("install", (e) => {
   e.waitUntil(

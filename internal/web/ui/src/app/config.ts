@@ -3,7 +3,6 @@
 export interface Config {
   kms: string; // origin of the key server
   authority: string;
-  embedder: string; // origin that shows this app in a frame and hears "opened"; only a demo has one
 }
 
 export function parseConfig(v: unknown): Config {
@@ -12,7 +11,6 @@ export function parseConfig(v: unknown): Config {
   return {
     kms: text(r.kms).replace(/\/+$/, ""),
     authority: text(r.authority),
-    embedder: text(r.embedder),
   };
 }
 

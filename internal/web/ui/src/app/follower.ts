@@ -1,6 +1,6 @@
 // Follower brings what this browser holds up to what the cloud holds.
 
-import { asTrouble, Trouble, type Cloud } from "../cloud/cloud";
+import { asTrouble, Trouble, type Cloud, type Page } from "../cloud/cloud";
 import type { Event } from "../cloud/events";
 import type { Keep } from "../keep/keep";
 import type { KMS } from "../kms/kms";
@@ -68,21 +68,36 @@ export class Follower {
   }
 
   private async fetch(resource: string): Promise<void> {
-    let cursor = ((await this.keep.get("cursors")) ?? {})[resource] ?? 0;
-    for (let pages = 0; pages < 1000; pages++) {
-      let page;
-      try {
-        page = await this.cloud.items(resource, cursor);
-      } catch (e) {
-        if (!(e instanceof Trouble) || e.status !== 410 || cursor === 0) throw e;
-        await this.shelf.drop([resource]); // the cloud lost its place: everything anew
-        cursor = 0;
-        continue;
-      }
-      await this.shelf.take(resource, page.items, page.cursor);
-      cursor = page.cursor;
-      if (!page.more) return;
+    const cursor = ((await this.keep.get("cursors")) ?? {})[resource] ?? 0;
+    try {
+      await this.pages(resource, cursor, (page) => this.shelf.take(resource, page.items, page.cursor));
+    } catch (e) {
+      if (!(e instanceof Trouble) || e.status !== 410 || cursor === 0) throw e;
+      await this.fetchAnew(resource);
     }
+  }
+
+  // fetchAnew reads everything of a resource whose cursor the cloud no longer
+  // knows. What was kept stays as the measure of what is newer, and leaves at
+  // the end if it is not there any more; the cursor moves then, so that a
+  // crash in between begins again.
+  private async fetchAnew(resource: string): Promise<void> {
+    const there = new Set<string>();
+    const end = await this.pages(resource, 0, async (page) => {
+      for (const it of page.items) if (!it.deleted) there.add(it.item);
+      await this.shelf.take(resource, page.items);
+    });
+    await this.shelf.retain(resource, there, end);
+  }
+
+  private async pages(resource: string, cursor: number, each: (page: Page) => Promise<void>): Promise<number> {
+    for (let n = 0; n < 1000; n++) {
+      const page = await this.cloud.items(resource, cursor);
+      await each(page);
+      if (!page.more || page.cursor <= cursor) return page.cursor;
+      cursor = page.cursor;
+    }
+    throw new Trouble("cloud", "broken"); // a calendar has some hundred entries
   }
 
   // unlock fetches keys if an entry waits for one. What opens already stays

@@ -8,6 +8,7 @@ import { render } from "preact";
 import { Clock, steady } from "../time/clock";
 import ticker from "../time/ticker.ts?worker&url";
 import { takeCodes } from "./config";
+import { Embedder } from "./embedder";
 import { Engine } from "./engine";
 import { loadPrefs } from "./prefs";
 import { Root } from "./root";
@@ -21,15 +22,14 @@ const clock = new Clock();
 const prefs = new Store(loadPrefs(storage()));
 document.documentElement.dataset.look = prefs.get().look;
 
+const embedder = new Embedder();
+embedder.listen();
+
 const engine = new Engine({
   base: window.location.origin,
   fetch: (url, init) => fetch(url, init),
   clock,
-  opened: (m, { embedder }) => {
-    // The demo's page shows that the meeting has arrived. Who may embed this
-    // page is the server's word; to anybody else nothing is ever said.
-    if (embedder && window.parent !== window) window.parent.postMessage({ koyomi: "opened", uid: m.uid, join: m.join.length > 0 }, embedder);
-  },
+  opened: (m) => embedder.opened(m),
 });
 
 render(<Root engine={engine} clock={clock} prefs={prefs} />, document.getElementById("app")!);

@@ -66,8 +66,9 @@ export class Shelf {
     }
   }
 
-  // take stores and shows one page of changes of a resource.
-  async take(resource: string, items: Item[], cursor: number): Promise<void> {
+  // take stores and shows one page of changes of a resource, and with a cursor
+  // that it needs not be fetched again.
+  async take(resource: string, items: Item[], cursor?: number): Promise<void> {
     const changed: SealedPart[] = [];
     for (const it of items) {
       for (const part of it.deleted ? ["h", "b"] : [it.part ?? ""]) {
@@ -78,6 +79,14 @@ export class Shelf {
     }
     await this.keep.take(resource, changed, cursor);
     await Promise.all(changed.filter((p) => p.part === "h").map((p) => this.show(p)));
+  }
+
+  // retain drops the entries of a resource that are not among the items.
+  async retain(resource: string, items: Set<string>, cursor: number): Promise<void> {
+    const parts = [...(await this.keep.parts("h")), ...(await this.keep.parts("b"))];
+    const gone = parts.filter((p) => p.resource === resource && !items.has(p.item)).map((p) => ({ ...p, jwe: "" }));
+    await this.keep.take(resource, gone, cursor);
+    await Promise.all(gone.filter((p) => p.part === "h").map((p) => this.show(p)));
   }
 
   // details opens the second part of a meeting; undefined: there is none.
@@ -118,9 +127,9 @@ export class Shelf {
     const { kid } = inspect(p.jwe);
     const k = this.keys.get(kid);
     if (!k) throw new NoKey(kid);
-    if (k.resource !== p.resource || k.part !== p.part) throw new Refusal("message is sealed with another part's key");
+    if (k.resource !== p.resource || k.part !== p.part) throw new Refusal("key", "message is sealed with another part's key");
     const want = { org: this.org, resource: p.resource, item: p.item, part: p.part, rev: p.rev };
-    return open(k.key, want, p.jwe);
+    return open(k, want, p.jwe);
   }
 }
 

@@ -64,15 +64,15 @@ export function Page({ api, say, words }: PageProps) {
     };
   }, [look, progress?.id]);
 
-  // The app tells when it has opened a meeting.
-  useEffect(() => {
-    const hear = (e: MessageEvent) => {
-      if (!state || e.origin !== new URL(state.appLink).origin || e.data?.koyomi !== "opened" || e.data.join !== true) return;
-      setProgress((p) => p && sameUID(e.data.uid, p.uid) ? arrived(p, performance.now() - p.since) : p);
+  // ask has the app tell when it opens a meeting.
+  const ask = (frame: HTMLIFrameElement) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = (e) => {
+      if (e.data?.koyomi !== "opened" || e.data.join !== true) return;
+      setProgress((p) => (p && sameUID(e.data.uid, p.uid) ? arrived(p, performance.now() - p.since) : p));
     };
-    addEventListener("message", hear);
-    return () => removeEventListener("message", hear);
-  }, [state]);
+    frame.contentWindow?.postMessage({ koyomi: "tell" }, new URL(state!.appLink).origin, [port2]);
+  };
 
   const save = async (d: Draft) => {
     const before = await api.cloud();
@@ -157,7 +157,7 @@ export function Page({ api, say, words }: PageProps) {
             <span class="badge">{say("appNote")}</span>
             <OpenApp api={api} say={say} />
           </div>
-          <iframe class="app" src={state.appLink} title={say("app", { name: first })} allow="clipboard-write" />
+          <iframe class="app" src={state.appLink} title={say("app", { name: first })} allow="clipboard-write" onLoad={(e) => ask(e.currentTarget)} />
         </section>
       </main>
       <Cloud say={say} cloud={cloud} />

@@ -84,10 +84,11 @@ export class Keep {
 
   // take stores a page of changes with the cursor behind it in one
   // transaction: after a crash the page is either whole or asked for again.
-  take(resource: string, changed: SealedPart[], cursor: number): Promise<void> {
+  take(resource: string, changed: SealedPart[], cursor: number | undefined): Promise<void> {
     return this.write(["parts", "facts"], (tx) => {
       const parts = tx.objectStore("parts");
       for (const p of changed) parts.put(p);
+      if (cursor === undefined) return;
       const facts = tx.objectStore("facts");
       const req = facts.get("cursors");
       req.onsuccess = () => facts.put({ ...req.result, [resource]: cursor }, "cursors");
