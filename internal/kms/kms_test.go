@@ -1,0 +1,861 @@
+package kms_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/koyomi-cal/koyomi/internal/account"
+	"github.com/koyomi-cal/koyomi/internal/account/accounttest"
+	"github.com/koyomi-cal/koyomi/internal/kms"
+	"github.com/koyomi-cal/koyomi/internal/seal"
+	"github.com/koyomi-cal/koyomi/internal/store"
+	"github.com/koyomi-cal/koyomi/internal/store/sqlite"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const appOrigin = "https://calendar.example.com"
+
+// world is a running key server in memory.
+type world struct {
+	t        *testing.T
+	dir      string
+	store    *sqlite.KMS
+	server   *kms.Server
+	listener *accounttest.Listener
+	log      bytes.Buffer
+	stop     func()
+
+	mu   sync.Mutex
+	seen []recorded // every request that went over the wire
+}
+
+type recorded struct {
+	path, auth, body string
+}
+
+// start runs a key server for the length of a test, inside a synctest bubble.
+func start(t *testing.T) *world {
+	w := &world{t: t, dir: t.TempDir()}
+	w.run()
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+func (w *world) run() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	var err error
+	if w.store, err = sqlite.OpenKMS(ctx, sqlite.Options{Path: w.dir + "/settings.db", Exclusive: true}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.server, err = kms.New(ctx, kms.Options{
+		Store: w.store, MasterFile: w.dir + "/keys/master.key",
+		Guard:  account.Guard{Origins: []string{appOrigin}},
+		Logger: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.listener = accounttest.Listen()
+	done := make(chan error)
+	go func() { done <- w.server.Run(ctx, w.listener) }()
+	w.stop = func() {
+		cancel()
+		if err := errors.Join(<-done, w.store.Close()); err != nil {
+			w.t.Error("stop:", err)
+		}
+	}
+}
+
+// RoundTrip sends a request to the server as it runs now, and writes it down.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := ""
+	if r.Body != nil {
+		raw, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = string(raw)
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(strings.NewReader(body))
+	}
+	w.mu.Lock()
+	w.seen = append(w.seen, recorded{r.URL.Path, r.Header.Get("Authorization"), body})
+	w.mu.Unlock()
+	tr := w.listener.Transport()
+	tr.DisableKeepAlives = true
+	return tr.RoundTrip(r)
+}
+
+// device is a client with its key and identity.
+type device struct {
+	*kms.Client
+	key *ecdsa.PrivateKey
+	id  kms.Identity
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (w *world) enrol(who kms.Subject) device {
+	w.t.Helper()
+	code, err := kms.Enrol(w.t.Context(), w.store, who)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	o := kms.ClientOptions{URL: "http://localhost", Key: newKey(w.t), Transport: w}
+	if o.Identity, err = kms.Redeem(w.t.Context(), o, code.Reveal()); err != nil {
+		w.t.Fatal(err)
+	}
+	c, err := kms.NewClient(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return device{c, o.Key, o.Identity}
+}
+
+func code(err error) string {
+	if e, ok := errors.AsType[*kms.Error](err); ok {
+		return e.Code
+	}
+	return fmt.Sprint(err)
+}
+
+// The connector seals for an owner; the owner's browser opens it, and nobody
+// else's gets a key.
+func TestRoad(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		ctx := t.Context()
+		connector := w.enrol(kms.Subject{Connector: "Main"})
+		hanako, taro := w.enrol(kms.Subject{User: " Hanako@Example.com"}), w.enrol(kms.Subject{User: "taro@example.com"})
+		if connector.id.Role != kms.Connector || connector.id.Subject != "main" || hanako.id.Role != kms.User || hanako.id.Subject != "hanako@example.com" {
+			t.Errorf("identities %+v, %+v", connector.id, hanako.id)
+		}
+
+		res, err := connector.Ensure(ctx, "HANAKO@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := connector.Ensure(ctx, "hanako@example.com ")
+		if err != nil || again.ID != res.ID || again.Head.ID != res.Head.ID || again.Body.ID != res.Body.ID || again.Index != res.Index {
+			t.Errorf("made again: %v, %v", again, err)
+		}
+		h := seal.Header{Org: res.Org, Resource: res.ID, Item: seal.ItemID(res.Index, "uid"), Part: seal.PartHead, Rev: 1}
+		jwe, err := seal.Seal(res.Head, h, []byte(`{"subject":"secret"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		mine, err := hanako.Mine(ctx)
+		if err != nil || len(mine) != 1 || mine[0].ID != res.ID || mine[0].Org != res.Org {
+			t.Fatalf("hanako has %v, %v", mine, err)
+		}
+		if got, err := seal.Open(mine[0].Head, h, jwe); err != nil || string(got) != `{"subject":"secret"}` {
+			t.Errorf("opened %q, %v", got, err)
+		}
+		if mine[0].Index != (seal.IndexKey{}) {
+			t.Error("a user's instance got the index key")
+		}
+		if _, err := seal.Open(mine[0].Body, h, jwe); err == nil {
+			t.Error("the body's key opens a head")
+		}
+
+		kids := []string{res.Head.ID, res.Body.ID, "kms:" + res.Authority + "/00000000-0000-4000-8000-000000000000"}
+		for _, c := range []struct {
+			who  string
+			d    device
+			want int
+		}{{"owner", hanako, 2}, {"connector", connector, 2}, {"another user", taro, 0}, {"another connector", w.enrol(kms.Subject{Connector: "other"}), 0}} {
+			keys, err := c.d.Fetch(ctx, kids)
+			if err != nil || len(keys) != c.want {
+				t.Errorf("%s got %d keys, %v; want %d", c.who, len(keys), err, c.want)
+			}
+		}
+		if mine, err := taro.Mine(ctx); err != nil || len(mine) != 0 {
+			t.Errorf("taro has %v, %v", mine, err)
+		}
+	})
+}
+
+// Only a connector makes resources, only for itself, and only a user has some.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		ctx := t.Context()
+		connector, other, user := w.enrol(kms.Subject{Connector: "main"}), w.enrol(kms.Subject{Connector: "other"}), w.enrol(kms.Subject{User: "a@example.com"})
+		if _, err := user.Ensure(ctx, "a@example.com"); code(err) != kms.CodeForbidden {
+			t.Errorf("a user made a resource: %v", err)
+		}
+		if _, err := connector.Mine(ctx); code(err) != kms.CodeForbidden {
+			t.Errorf("a connector has resources of its own: %v", err)
+		}
+		first, err := connector.Ensure(ctx, "a@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Ensure(ctx, "a@example.com"); code(err) != kms.CodeTaken {
+			t.Errorf("another connector got the resource: %v", err)
+		}
+		// A second node of the same connector serves the same calendars.
+		node2 := w.enrol(kms.Subject{Connector: "main"})
+		if got, err := node2.Ensure(ctx, "a@example.com"); err != nil || got.ID != first.ID {
+			t.Errorf("a second node got %v, %v", got, err)
+		}
+		for _, owner := range []string{"", "a", "@", "a@", "@b", "a@b@c", "a b@c", "a\x00@b", strings.Repeat("a", 320) + "@b"} {
+			if _, err := connector.Ensure(ctx, owner); code(err) != kms.CodeBadRequest {
+				t.Errorf("owner %q: %v", owner, err)
+			}
+		}
+		// Two that make the same one at the same time get one.
+		ids := make(chan string, 6)
+		for i := range cap(ids) {
+			go func() {
+				c := connector
+				if i%2 == 1 {
+					c = node2
+				}
+				r, err := c.Ensure(ctx, "b@example.com")
+				if err != nil {
+					t.Error(err)
+				}
+				ids <- r.ID
+			}()
+		}
+		var all []string
+		for range cap(ids) {
+			all = append(all, <-ids)
+		}
+		if len(slices.Compact(all)) != 1 {
+			t.Errorf("resources of one owner: %v", all)
+		}
+	})
+}
+
+func TestCodes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		ctx := t.Context()
+		redeem := func(key *ecdsa.PrivateKey, code string) (kms.Identity, error) {
+			time.Sleep(time.Minute) // the allowance of an address
+			return kms.Redeem(ctx, kms.ClientOptions{URL: "http://localhost", Key: key, Transport: w}, code)
+		}
+		enrol := func() string {
+			c, err := kms.Enrol(ctx, w.store, kms.Subject{User: "a@example.com"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Reveal()
+		}
+		key := newKey(t)
+		once := enrol()
+		first, err := redeem(key, once)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := redeem(key, once); err != nil || again != first {
+			t.Errorf("the same key again, after a lost answer: %+v, %v", again, err)
+		}
+		_, spent := redeem(newKey(t), once)
+		old := enrol()
+		time.Sleep(30 * time.Minute)
+		_, late := redeem(key, old)
+		_, unknown := redeem(key, account.NewCode(account.KMS).Reveal())
+		guessed := enrol()
+		for range 5 {
+			if _, err := redeem(key, guessed[:20]+account.NewCode(account.KMS).Reveal()[20:]); code(err) != kms.CodeInvalidCode {
+				t.Errorf("a guess: %v", err)
+			}
+		}
+		_, tried := redeem(key, guessed)
+		for name, err := range map[string]error{"spent": spent, "late": late, "tried": tried} {
+			if code(err) != kms.CodeInvalidCode || err.Error() != unknown.Error() {
+				t.Errorf("%s code: %v; unknown: %v", name, err, unknown)
+			}
+		}
+		// A code for the cloud never leaves this side.
+		n := len(w.seen)
+		if _, err := redeem(key, account.NewCode(account.Cloud).Reveal()); !errors.Is(err, account.ErrCode) || len(w.seen) != n {
+			t.Errorf("a code for the cloud was sent to the key server: %v", err)
+		}
+		for _, s := range []kms.Subject{{}, {User: "a@b", Connector: "c"}, {User: "no address"}, {Connector: "a b"}, {Connector: strings.Repeat("a", 65)}} {
+			if _, err := kms.Enrol(ctx, w.store, s); !errors.Is(err, kms.ErrSubject) {
+				t.Errorf("%+v: %v", s, err)
+			}
+		}
+	})
+}
+
+// An address that only guesses is slowed down.
+func TestGuessingIsSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		key := newKey(t)
+		try := func() error {
+			_, err := kms.Redeem(t.Context(), kms.ClientOptions{URL: "http://localhost", Key: key, Transport: w}, account.NewCode(account.KMS).Reveal())
+			return err
+		}
+		begin := time.Now()
+		for n := 0; ; n++ {
+			err := try()
+			if code(err) == kms.CodeTooMany {
+				e, _ := errors.AsType[*kms.Error](err)
+				if n < 5 || e.RetryAfter <= 0 || !e.Temporary() {
+					t.Errorf("stopped after %d tries, retry after %v", n, e.RetryAfter)
+				}
+				break
+			}
+			if n > 100 {
+				t.Fatal("a hundred guesses at once")
+			}
+		}
+		guesses := 0
+		for time.Since(begin) < time.Hour {
+			time.Sleep(time.Second)
+			if code(try()) == kms.CodeInvalidCode {
+				guesses++
+			}
+		}
+		if guesses > 700 {
+			t.Errorf("%d guesses in an hour", guesses)
+		}
+	})
+}
+
+// A request over anything but what was signed is refused, and no answer tells
+// an unknown instance from a wrong signature.
+func TestSignedOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		d := w.enrol(kms.Subject{Connector: "main"})
+		good := claims{"aud": d.id.Authority, "op": "getKeys", "iat": time.Now().Unix()}
+		body := `{"kids":[]}`
+		if got := w.send("getKeys", sign(t, d, good, body), body); got != "ok" {
+			t.Fatalf("a good request: %s", got)
+		}
+		with := func(name string, value any) claims {
+			c := claims{}
+			for k, v := range good {
+				c[k] = v
+			}
+			c[name] = value
+			if value == nil {
+				delete(c, name)
+			}
+			return c
+		}
+		now := time.Now().Unix()
+		stranger := d
+		stranger.key = newKey(t)
+		nobody := d
+		nobody.id.Instance = account.NewID()
+		for _, c := range []struct {
+			name, op, auth, body, want string
+		}{
+			{"another authority", "getKeys", sign(t, d, with("aud", account.NewID()), body), body, kms.CodeUnauthorized},
+			{"another operation signed", "getKeys", sign(t, d, with("op", "ensureResource"), body), body, kms.CodeUnauthorized},
+			{"another operation asked", "ensureResource", sign(t, d, good, body), body, kms.CodeUnauthorized},
+			{"another body", "getKeys", sign(t, d, good, body), `{"kids":["x"]}`, kms.CodeUnauthorized},
+			{"another key", "getKeys", sign(t, stranger, good, body), body, kms.CodeUnauthorized},
+			{"another instance", "getKeys", sign(t, nobody, good, body), body, kms.CodeUnauthorized},
+			{"no signature", "getKeys", "", body, kms.CodeUnauthorized},
+			{"bearer", "getKeys", "Bearer x", body, kms.CodeUnauthorized},
+			{"not a JWS", "getKeys", "KMS-JWS x.y", body, kms.CodeUnauthorized},
+			{"too old", "getKeys", sign(t, d, with("iat", now-301), body), body, kms.CodeClock},
+			{"old", "getKeys", sign(t, d, with("iat", now-299), body), body, "ok"},
+			{"too far ahead", "getKeys", sign(t, d, with("iat", now+62), body), body, kms.CodeClock},
+			{"ahead", "getKeys", sign(t, d, with("iat", now+59), body), body, "ok"},
+			{"no nonce", "getKeys", sign(t, d, with("jti", ""), body), body, kms.CodeBadRequest},
+			{"short nonce", "getKeys", sign(t, d, with("jti", "AAAA"), body), body, kms.CodeBadRequest},
+			{"unknown claim", "getKeys", sign(t, d, with("admin", true), body), body, kms.CodeBadRequest},
+			{"iat as text", "getKeys", sign(t, d, with("iat", "now"), body), body, kms.CodeBadRequest},
+			{"unknown operation", "shred", sign(t, d, with("op", "shred"), body), body, kms.CodeNotFound},
+			{"unknown field", "getKeys", sign(t, d, good, `{"kids":[],"x":1}`), `{"kids":[],"x":1}`, kms.CodeBadRequest},
+			{"two values", "getKeys", sign(t, d, good, `{"kids":[]} 1`), `{"kids":[]} 1`, kms.CodeBadRequest},
+			{"not JSON", "getKeys", sign(t, d, good, `{`), `{`, kms.CodeBadRequest},
+		} {
+			time.Sleep(10 * time.Millisecond)
+			if got := w.send(c.op, c.auth, c.body); got != c.want {
+				t.Errorf("%s: %s, want %s", c.name, got, c.want)
+			}
+		}
+		many, err := json.Marshal(map[string][]string{"kids": make([]string, 51)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.send("getKeys", sign(t, d, good, string(many)), string(many)); got != kms.CodeBadRequest {
+			t.Errorf("51 keys at once: %s", got)
+		}
+		if keys, err := d.Fetch(t.Context(), make([]string, 120)); err != nil || len(keys) != 0 {
+			t.Errorf("the client's 120 keys: %v, %v", keys, err)
+		}
+		big := strings.Repeat(" ", 64<<10+1)
+		if got := w.send("getKeys", sign(t, d, good, big), big); got != kms.CodeTooLarge {
+			t.Errorf("more than 64 KiB: %s", got)
+		}
+	})
+}
+
+// claims is what a request's signature covers.
+type claims map[string]any
+
+// sign makes the Authorization header of a request. The body's hash and a fresh
+// nonce are added where the claims have none.
+func sign(t *testing.T, d device, c claims, body string) string {
+	t.Helper()
+	full := claims{"bh": b64(sum(body)), "jti": account.NewID()}
+	for k, v := range c {
+		full[k] = v
+	}
+	payload, err := json.Marshal(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := seal.SignJWS(d.key, d.id.Instance, "koyomi-kms+jws", payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "KMS-JWS " + s
+}
+
+func sum(s string) []byte {
+	h := sha256.Sum256([]byte(s))
+	return h[:]
+}
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// send sends a request with this Authorization and returns the error's code, or
+// "ok".
+func (w *world) send(op, auth, body string) string {
+	w.t.Helper()
+	status, raw := w.post("/kms/v1/"+op, auth, body)
+	if status == http.StatusOK {
+		return "ok"
+	}
+	var e struct {
+		Error struct{ Code, Message string }
+	}
+	if err := json.Unmarshal([]byte(raw), &e); err != nil || e.Error.Code == "" || e.Error.Message == "" {
+		w.t.Errorf("an error that is none: %d %s", status, raw)
+	}
+	return e.Error.Code
+}
+
+func (w *world) post(path, auth, body string) (int, string) {
+	w.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, "http://localhost"+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if auth != "" {
+		req.Header.Set("Authorization", auth)
+	}
+	resp, err := w.RoundTrip(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}
+
+// A cloud, or whoever sits on the line, that sends again whatever it has seen
+// and plays whatever it holds gets no key: not at once, not after a restart of
+// the key server, not later.
+func TestReplayGetsNoKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		ctx := t.Context()
+		connector, user := w.enrol(kms.Subject{Connector: "main"}), w.enrol(kms.Subject{User: "a@example.com"})
+		res, err := connector.Ensure(ctx, "a@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := user.Mine(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := user.Fetch(ctx, []string{res.Head.ID}); err != nil {
+			t.Fatal(err)
+		}
+		item := seal.ItemID(res.Index, "uid")
+		jwe, err := seal.Seal(res.Head, seal.Header{Org: res.Org, Resource: res.ID, Item: item, Part: "h", Rev: 1}, []byte(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := slices.Clone(w.seen)
+		if len(seen) < 5 {
+			t.Fatalf("only %d requests were seen", len(seen))
+		}
+		// What a cloud has of its own: credentials, ids, sealed parts, key ids.
+		credential := b64(sum("a credential"))
+		holds := []string{credential, res.ID, res.Org, item, jwe, res.Head.ID, account.NewCode(account.Cloud).Reveal(), w.server.Authority()}
+
+		attack := func(when string) {
+			post := func(path, auth, body string) (int, string) {
+				time.Sleep(7 * time.Second) // below what slows an address down, so that every answer counts
+				status, answer := w.post(path, auth, body)
+				if status == http.StatusTooManyRequests {
+					t.Fatal("the attack was slowed down and shows nothing")
+				}
+				return status, answer
+			}
+			check := func(what string, status int, answer string) {
+				if status == http.StatusOK || strings.Contains(answer, `"k"`) || strings.Contains(answer, `"ik"`) {
+					t.Errorf("%s, %s: %d %s", when, what, status, answer)
+				}
+			}
+			for _, r := range seen {
+				if r.path == "/kms/v1/enrol" {
+					status, answer := post(r.path, r.auth, strings.Replace(r.body, `"x":"`, `"x":"A`, 1))
+					check("an enrolment for a key that is none", status, answer)
+					var e map[string]any
+					if err := json.Unmarshal([]byte(r.body), &e); err != nil {
+						t.Fatal(err)
+					}
+					jwk, err := seal.NewJWK(&newKey(t).PublicKey)
+					if err != nil {
+						t.Fatal(err)
+					}
+					e["jwk"] = jwk
+					changed, err := json.Marshal(e)
+					if err != nil {
+						t.Fatal(err)
+					}
+					status, answer = post(r.path, "", string(changed))
+					check("a spent code for a key of its own", status, answer)
+					continue
+				}
+				status, answer := post(r.path, r.auth, r.body)
+				check("the same request", status, answer)
+				for _, op := range []string{"ensureResource", "myResources", "getKeys"} {
+					for _, body := range []string{r.body, `{}`, `{"owner":"a@example.com"}`, `{"kids":["` + res.Head.ID + `"]}`} {
+						if "/kms/v1/"+op == r.path && body == r.body {
+							continue
+						}
+						status, answer := post("/kms/v1/"+op, r.auth, body)
+						check("its signature on another request", status, answer)
+					}
+				}
+				// The same signature in its other form: (r, s) and (r, n-s) both verify.
+				status, answer = post(r.path, "KMS-JWS "+otherForm(t, strings.TrimPrefix(r.auth, "KMS-JWS ")), r.body)
+				check("its signature in another form", status, answer)
+			}
+			for _, h := range holds {
+				for _, auth := range []string{"Bearer " + h, "KMS-JWS " + h, h} {
+					status, answer := post("/kms/v1/getKeys", auth, `{"kids":["`+res.Head.ID+`"]}`)
+					check("what the cloud holds, as authorization", status, answer)
+				}
+				body, err := json.Marshal(map[string]any{"code": h, "jwk": map[string]string{"kty": "EC", "crv": "P-256"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				status, answer := post("/kms/v1/enrol", "", string(body))
+				check("what the cloud holds, as a code", status, answer)
+			}
+		}
+		// A first round at once, so that every nonce is still within its time.
+		for _, r := range seen {
+			if r.auth == "" {
+				continue
+			}
+			if got := w.send(strings.TrimPrefix(r.path, "/kms/v1/"), r.auth, r.body); got != kms.CodeReplay {
+				t.Errorf("at once: %s %s", r.path, got)
+			}
+		}
+		w.stop()
+		w.run()
+		for _, r := range seen {
+			if r.auth == "" {
+				continue
+			}
+			if got := w.send(strings.TrimPrefix(r.path, "/kms/v1/"), r.auth, r.body); got != kms.CodeReplay {
+				t.Errorf("after a restart: %s %s", r.path, got)
+			}
+		}
+		attack("after a restart")
+		time.Sleep(24 * time.Hour)
+		attack("a day later")
+	})
+}
+
+// otherForm turns an ES256 signature (r, s) into (r, n-s).
+func otherForm(t *testing.T, jws string) string {
+	t.Helper()
+	i := strings.LastIndexByte(jws, '.')
+	raw, err := base64.RawURLEncoding.DecodeString(jws[i+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := elliptic.P256().Params().N.Bytes()
+	borrow := 0
+	for j := 31; j >= 0; j-- {
+		d := int(n[j]) - int(raw[32+j]) - borrow
+		borrow = 0
+		if d < 0 {
+			d, borrow = d+256, 1
+		}
+		raw[32+j] = byte(d)
+	}
+	return jws[:i+1] + b64(raw)
+}
+
+// A client with a wrong clock goes by the server's.
+func TestClientClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		d := w.enrol(kms.Subject{User: "a@example.com"})
+		late := &clock{w: w, by: -3600}
+		o := kms.ClientOptions{URL: "http://localhost", Key: d.key, Identity: d.id, Transport: late}
+		c, err := kms.NewClient(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The server's answers claim another time; ours follows, and is then refused.
+		if _, err := c.Mine(t.Context()); code(err) != kms.CodeClock || late.asked != 2 {
+			t.Errorf("asked %d times: %v", late.asked, err)
+		}
+		late.by = 0
+		if _, err := c.Mine(t.Context()); err != nil || late.asked != 4 {
+			t.Errorf("did not come back to the right time: %v after %d", err, late.asked)
+		}
+	})
+}
+
+// clock makes the server's first answer one about a clock that is off.
+type clock struct {
+	w     *world
+	by    int64
+	asked int
+}
+
+func (c *clock) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.asked++
+	if c.asked > 1 {
+		return c.w.RoundTrip(r)
+	}
+	body := fmt.Sprintf(`{"error":{"code":"clock","message":"x"},"now":%d}`, time.Now().Unix()+c.by)
+	return &http.Response{StatusCode: 425, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// The server's records and log have nothing that opens a calendar.
+func TestAtRest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		ctx := t.Context()
+		connector := w.enrol(kms.Subject{Connector: "main"})
+		if _, err := connector.Ensure(ctx, "hanako@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		_, answer := w.post("/kms/v1/ensureResource", sign(t, connector,
+			claims{"aud": connector.id.Authority, "op": "ensureResource", "iat": time.Now().Unix()}, `{"owner":"hanako@example.com"}`), `{"owner":"hanako@example.com"}`)
+		var got struct {
+			IK   string
+			Keys map[string]struct{ K string }
+		}
+		if err := json.Unmarshal([]byte(answer), &got); err != nil || got.IK == "" || got.Keys["h"].K == "" || got.Keys["b"].K == "" {
+			t.Fatalf("%s: %v", answer, err)
+		}
+		codes := []string{}
+		for _, r := range w.seen {
+			if r.path == "/kms/v1/enrol" {
+				var e struct{ Code string }
+				if err := json.Unmarshal([]byte(r.body), &e); err != nil {
+					t.Fatal(err)
+				}
+				codes = append(codes, e.Code[len(e.Code)-22:])
+			}
+		}
+		w.stop()
+		files, err := filepath.Glob(w.dir + "/settings.db*")
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		master, err := os.ReadFile(w.dir + "/keys/master.key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := []byte(w.log.String())
+		for _, f := range files {
+			raw, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = append(text, raw...)
+		}
+		for name, s := range map[string]string{"index key": got.IK, "head key": got.Keys["h"].K, "body key": got.Keys["b"].K, "code": codes[0],
+			"master key": strings.TrimSpace(strings.TrimPrefix(string(master), "koyomi-kms-master-1 "))} {
+			raw, err := base64.RawURLEncoding.DecodeString(s)
+			if err != nil || len(raw) < 16 {
+				t.Fatalf("%s: %q, %v", name, s, err)
+			}
+			if bytes.Contains(text, raw) || bytes.Contains(text, []byte(s)) {
+				t.Errorf("the %s lies in the database or the log", name)
+			}
+		}
+		if strings.Contains(w.log.String(), "hanako") {
+			t.Errorf("the log names a person: %s", w.log.String())
+		}
+		if !strings.Contains(w.log.String(), "ensureResource") {
+			t.Error("the log says nothing at all")
+		}
+		w.run()
+	})
+}
+
+// The pages that may ask, the names under which the server answers.
+func TestHostAndOrigin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		ask := func(method, path, host, origin string) *http.Response {
+			t.Helper()
+			r, err := http.NewRequest(method, "http://localhost"+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = host
+			if origin != "" {
+				r.Header.Set("Origin", origin)
+			}
+			resp, err := w.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			return resp
+		}
+		if r := ask("OPTIONS", "/kms/v1/getKeys", "localhost:8481", appOrigin); r.StatusCode != 204 ||
+			r.Header.Get("Access-Control-Allow-Origin") != appOrigin || !strings.Contains(r.Header.Get("Access-Control-Allow-Headers"), "Authorization") {
+			t.Errorf("preflight from the app: %d %v", r.StatusCode, r.Header)
+		}
+		for _, c := range []struct {
+			host, origin string
+			want         int
+		}{
+			{"localhost:8481", "", 200}, {"127.0.0.1", "", 200}, {"[::1]:8481", "", 200}, {"LOCALHOST.", "", 200},
+			{"localhost:8481", appOrigin, 200}, {"localhost:8481", "http://localhost:8481", 200},
+			{"evil.example", "", 421}, {"localhost.evil.example", "", 421}, {"10.0.0.1", "", 421}, {"127.0.0.1.evil.example", "", 421},
+			{"localhost:8481", "https://evil.example", 403}, {"localhost:8481", "null", 403}, {"localhost:8481", "http://localhost:8480", 403},
+			{"localhost:8481", "https://calendar.example.com.evil.example", 403},
+		} {
+			r := ask("GET", "/kms/v1/descriptor", c.host, c.origin)
+			if r.StatusCode != c.want {
+				t.Errorf("host %s, origin %q: %d, want %d", c.host, c.origin, r.StatusCode, c.want)
+			}
+			if allowed := r.Header.Get("Access-Control-Allow-Origin"); (allowed != "") != (c.origin == appOrigin) {
+				t.Errorf("origin %q is allowed %q", c.origin, allowed)
+			}
+			if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("headers %v", r.Header)
+			}
+		}
+		if r := ask("GET", "/", "localhost", ""); r.StatusCode != 404 {
+			t.Errorf("/: %d", r.StatusCode)
+		}
+		if r := ask("POST", "/kms/v1/enrol", "localhost", ""); r.StatusCode != 400 {
+			t.Errorf("a body without its type: %d", r.StatusCode)
+		}
+		if r := ask("GET", "/healthz", "localhost", ""); r.StatusCode != 200 {
+			t.Errorf("healthz: %d", r.StatusCode)
+		}
+		if err := os.Rename(w.dir+"/settings.db", w.dir+"/x"); err != nil {
+			t.Fatal(err)
+		}
+		c := w.send("enrol", "", `{"code":"`+account.NewCode(account.KMS).Reveal()+`","jwk":`+jwk(t)+`}`)
+		if c != kms.CodeUnavailable {
+			t.Errorf("without a database: %s", c)
+		}
+		if err := os.Rename(w.dir+"/x", w.dir+"/settings.db"); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func jwk(t *testing.T) string {
+	t.Helper()
+	k, err := seal.NewJWK(&newKey(t).PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// A row of the database moved to another resource does not open.
+func TestMovedKeyDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		ctx := t.Context()
+		connector, mallory := w.enrol(kms.Subject{Connector: "main"}), w.enrol(kms.Subject{User: "mallory@example.com"})
+		victim, err := connector.Ensure(ctx, "hanako@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := connector.Ensure(ctx, "mallory@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := w.store.WrappedKeys(ctx, []string{victim.Head.ID})
+		if err != nil || len(rows) != 1 {
+			t.Fatal(rows, err)
+		}
+		_, err = w.store.EnsureResource(ctx, store.Resource{ID: "x", Owner: "other@example.com", Connector: "main",
+			Keys: []store.WrappedKey{{KID: own.Head.ID[:len(own.Head.ID)-1] + "0", Part: "h", Wrapped: rows[0].Wrapped}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := connector.Fetch(ctx, []string{own.Head.ID[:len(own.Head.ID)-1] + "0"}); code(err) != kms.CodeUnavailable {
+			t.Errorf("a copied row opens: %v", err)
+		}
+		if !strings.Contains(w.log.String(), "changed by hand") {
+			t.Errorf("the log does not say why: %s", w.log.String())
+		}
+		if keys, err := mallory.Fetch(ctx, []string{victim.Head.ID}); err != nil || len(keys) != 0 {
+			t.Errorf("mallory got %v, %v", keys, err)
+		}
+	})
+}
