@@ -1,0 +1,113 @@
+package ewstest
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// secret is a password. It prints [redacted] in every form.
+type secret string
+
+// String hides the password.
+func (secret) String() string { return "[redacted]" }
+
+// GoString hides the password.
+func (secret) GoString() string { return "[redacted]" }
+
+// Format hides the password.
+func (secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
+
+func (p secret) is(other string) bool {
+	return subtle.ConstantTimeCompare([]byte(p), []byte(other)) == 1
+}
+
+// SetPassword changes the password of the service account or of a user.
+func (s *Server) SetPassword(login, password string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.names[strings.ToLower(login)]; b != nil {
+		b.password = secret(password)
+		return
+	}
+	s.accounts[strings.ToLower(login)] = secret(password)
+}
+
+// Refused returns how often a login came with a wrong password. A login that
+// does not exist counts too.
+func (s *Server) Refused(login string) int {
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	return s.refused[strings.ToLower(login)]
+}
+
+// Deny takes the service account's right to impersonate a mailbox away.
+func (s *Server) Deny(address string) { s.change(address, func(b *mailbox) { b.denied = true }) }
+
+// Grant gives it back.
+func (s *Server) Grant(address string) { s.change(address, func(b *mailbox) { b.denied = false }) }
+
+// Delegate lets another login open the folders of a mailbox.
+func (s *Server) Delegate(address, login string) {
+	s.change(address, func(b *mailbox) { b.delegates = append(b.delegates, strings.ToLower(login)) })
+}
+
+// change runs f on a mailbox, if it exists.
+func (s *Server) change(address string, f func(*mailbox)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.names[strings.ToLower(address)]; b != nil {
+		f(b)
+	}
+}
+
+// authenticate returns the lower-case login of a request and its mailbox, if
+// it has one. Logins are addresses, DOMAIN\name or a bare name.
+func (s *Server) authenticate(r *http.Request) (login string, box *mailbox, ok bool) {
+	user, password, has := r.BasicAuth()
+	if !has {
+		return "", nil, false
+	}
+	login = strings.ToLower(user)
+	if i := strings.LastIndexByte(login, '\\'); i >= 0 {
+		login = login[i+1:]
+	}
+	if !strings.Contains(login, "@") {
+		login += "@" + strings.ToLower(s.opt.Domain)
+	}
+	s.mu.RLock()
+	box = s.names[login]
+	want, known := s.accounts[login]
+	if box != nil {
+		want, known = box.password, true
+	}
+	s.mu.RUnlock()
+	if known && want.is(password) {
+		return login, box, true
+	}
+	s.logMu.Lock()
+	if len(s.refused) < 1<<16 {
+		s.refused[login]++
+	}
+	s.logMu.Unlock()
+	return login, nil, false
+}
+
+// isService reports whether a login may impersonate.
+func (s *Server) isService(login string) bool { return strings.EqualFold(login, s.opt.ServiceAccount) }
+
+// mayOpen reports whether the caller may open the folders of a mailbox.
+func (r *request) mayOpen(b *mailbox) bool {
+	if r.as == b {
+		return true
+	}
+	if r.s.isService(r.login) && r.s.traits.ownerPermission && r.as == nil && !b.denied {
+		return true
+	}
+	if slices.Contains(b.delegates, r.login) && r.as == r.own {
+		return true
+	}
+	return r.as != nil && slices.Contains(b.delegates, strings.ToLower(r.as.address))
+}

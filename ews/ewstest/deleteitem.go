@@ -1,0 +1,76 @@
+package ewstest
+
+import (
+	"slices"
+
+	"github.com/koyomi-cal/koyomi/ews/internal/wire"
+)
+
+// deleteItem answers DeleteItem ([MS-OXWSCORE] 3.1.4.3; for meetings
+// [MS-OXWSMTGS] 3.1.4.5).
+func (r *request) deleteItem() error {
+	kind := r.body.Attr("DeleteType")
+	if !slices.Contains([]string{"HardDelete", "SoftDelete", "MoveToDeletedItems"}, kind) {
+		return schemaViolation("%q is not a DeleteType", kind)
+	}
+	mode := r.body.Attr("SendMeetingCancellations")
+	if !slices.Contains(sendModes, mode) {
+		return schemaViolation("%q is not a value of SendMeetingCancellations", mode)
+	}
+	ids := r.body.Child("ItemIds")
+	if ids == nil || len(ids.Children) == 0 {
+		return schemaViolation("ItemIds is empty")
+	}
+	errs := make([]error, len(ids.Children))
+	if err := r.blocked(); err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+	} else {
+		r.s.mu.Lock()
+		for i, e := range ids.Children {
+			errs[i] = r.deleteOne(e, kind, mode)
+		}
+		r.s.mu.Unlock()
+	}
+	r.begin()
+	for _, err := range errs {
+		r.message(err, "", func() {})
+	}
+	return nil
+}
+
+// deleteOne deletes an item or an occurrence. The caller holds Server.mu.
+func (r *request) deleteOne(e *wire.Element, kind, mode string) error {
+	t, err := r.item(e)
+	if err != nil {
+		return err
+	}
+	if t.it.isCalendar() && mode == "" {
+		return fail("ErrorSendMeetingCancellationsRequired")
+	}
+	p := r.post()
+	if t.it.isCalendar() && mode != "SendToNone" && t.single.IsMeeting() && !t.single.IsCancelled() && t.it.folder != deletedFolder {
+		save := mode == "SendToAllAndSaveCopy"
+		if t.single.IsOrganizer() {
+			p.cancel(meeting{box: t.box, it: t.it, one: t.single}, t.single.Attendees, nil, save)
+		} else if !p.mute {
+			a := answers["DeclineItem"]
+			p.reply(t, t.single, a.class, a.prefix+t.single.Subject, a.response, nil, save)
+		}
+	}
+	switch {
+	case t.isOccurrence():
+		master := t.it.without(t.occ.original)
+		if r.s.traits.quietOccurrences {
+			t.box.replaceQuietly(p.now, master)
+		} else {
+			t.box.replace(p.now, master)
+		}
+	case kind == "MoveToDeletedItems" && t.it.folder != deletedFolder:
+		t.box.move(p.now, t.it, deletedFolder)
+	default:
+		t.box.remove(p.now, t.it)
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package ewstest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options are what a server is made with. The zero value is a usable server
+// without users.
+type Options struct {
+	// Dialect is the server to play; Exchange2019 where empty.
+	Dialect Dialect
+	// Users is how many mailboxes user0001@Domain and so on there are.
+	Users int
+	// EventsPerUser is how many calendar items each of them has. They are the
+	// same in every run that has the same Now.
+	EventsPerUser int
+	// Now is the server's clock; time.Now where nil.
+	Now func() time.Time
+	// Heartbeat is the pause between the heartbeats of a stream; 45 s where
+	// zero, which is what real servers do.
+	Heartbeat time.Duration
+	// EventDelay is how long events wait before they are sent, so that those
+	// of one change travel together. Zero is what the dialect does, which is
+	// at once for all but gromox; a negative value is at once for all.
+	EventDelay time.Duration
+	// ServiceAccount is the login that may impersonate; svc@Domain where
+	// empty. It has no mailbox of its own.
+	ServiceAccount string
+	// Password is everybody's; "password" where empty.
+	Password string
+	// Domain is that of the users; "example.com" where empty.
+	Domain string
+	// Zone is the time zone of the mailboxes, by its Windows id; UTC where
+	// empty.
+	Zone string
+	// Culture is the language of the mailboxes; "en-US" where empty.
+	Culture string
+	// Travel names the properties in PublicStrings that go with an invitation
+	// to the attendees' copies; "*" stands for all. By default only those do
+	// that online meetings of the server's maker use: do not rely on your own.
+	Travel []string
+	// Host is the name by which the server calls itself in ids and headers;
+	// "exchange.Domain" where empty.
+	Host string
+}
+
+// Server is an Exchange server in memory. Its methods may be called at any
+// time from any goroutine.
+type Server struct {
+	// URL is the address of the EWS endpoint once [Start] has returned.
+	URL string
+
+	opt     Options
+	traits  traits
+	zones   zones
+	http    http.Server
+	done    chan struct{} // closed by Close
+	handler sync.WaitGroup
+	startup error
+
+	mu       sync.RWMutex // guards what follows, and everything in the mailboxes
+	boxes    map[guid]*mailbox
+	names    map[string]*mailbox // by lower-case address and alias
+	accounts map[string]secret   // lower-case logins without a mailbox
+	subs     map[string]*subscription
+	lastSub  uint64
+	mails    []Mail
+
+	logMu    sync.Mutex // guards what follows
+	calls    []Call
+	faults   []*Fault
+	refused  map[string]int // wrong passwords by login
+	hanging  map[string]int // open streams by budget
+	syncing  map[guid]int
+	closed   bool
+	listener sync.WaitGroup
+}
+
+// NewServer returns a server that does not listen yet. Call [Server.Serve], or
+// use [Server.Handler].
+func NewServer(o Options) *Server {
+	o.Domain = cmp.Or(o.Domain, "example.com")
+	o.ServiceAccount = cmp.Or(o.ServiceAccount, "svc@"+o.Domain)
+	o.Password = cmp.Or(o.Password, "password")
+	o.Heartbeat = cmp.Or(o.Heartbeat, 45*time.Second)
+	o.Culture = cmp.Or(o.Culture, "en-US")
+	o.Zone = cmp.Or(o.Zone, "UTC")
+	o.Host = cmp.Or(o.Host, "exchange."+o.Domain)
+	o.Dialect = cmp.Or(o.Dialect, Exchange2019)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{
+		opt: o, traits: o.Dialect.traits(), done: make(chan struct{}),
+		boxes: map[guid]*mailbox{}, names: map[string]*mailbox{}, accounts: map[string]secret{}, subs: map[string]*subscription{},
+		refused: map[string]int{}, hanging: map[string]int{}, syncing: map[guid]int{},
+	}
+	if o.EventDelay != 0 {
+		s.traits.tick = max(o.EventDelay, 0)
+	}
+	s.accounts[strings.ToLower(o.ServiceAccount)] = secret(o.Password)
+	s.http.Handler = s.Handler()
+	s.http.ReadHeaderTimeout = time.Minute
+	s.fill(o.Users, o.EventsPerUser)
+	return s
+}
+
+// Start returns a server that listens on a port of its own on loopback; its
+// address is in URL. Where that fails, every call to the server fails and
+// [Server.Err] says why.
+func Start(o Options) *Server {
+	s := NewServer(o)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.startup = fmt.Errorf("listen on loopback: %w", err)
+		s.URL = "http://127.0.0.1:0" + Path
+		return s
+	}
+	s.URL = "http://" + l.Addr().String() + Path
+	s.listener.Go(func() {
+		if err := s.Serve(l); err != nil {
+			s.logMu.Lock()
+			s.startup = err
+			s.logMu.Unlock()
+		}
+	})
+	return s
+}
+
+// Err returns why a server from [Start] does not listen, or nil.
+func (s *Server) Err() error {
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	return s.startup
+}
+
+// Path is where EWS is found on a server, in any case.
+const Path = "/EWS/Exchange.asmx"
+
+// Serve answers on the listener until [Server.Close], and then returns nil.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve Exchange: %w", err)
+	}
+	return nil
+}
+
+// Close ends the streams with their last document, waits for what is being
+// answered and closes all connections and listeners.
+func (s *Server) Close() {
+	s.logMu.Lock()
+	first := !s.closed
+	s.closed = true
+	if first {
+		close(s.done)
+	}
+	s.logMu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		_ = s.http.Close() // somebody holds a connection open without asking anything
+	}
+	s.handler.Wait()
+	s.listener.Wait()
+}
+
+// enter counts a request that is being answered. It returns false after Close.
+func (s *Server) enter() bool {
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.handler.Add(1)
+	return true
+}
+
+// now is the server's clock, without the monotonic part, in the resolution
+// that the store keeps.
+func (s *Server) now() time.Time { return s.opt.Now().UTC().Round(0).Truncate(time.Millisecond) }
+
+func (s *Server) location(b *mailbox) *time.Location { return s.zones.location(b.zone) }
+
+// MailboxOption changes a mailbox that [Server.AddMailbox] makes.
+type MailboxOption func(*mailbox)
+
+// InZone sets the mailbox's time zone by its Windows id.
+func InZone(id string) MailboxOption { return func(b *mailbox) { b.zone = id } }
+
+// WithCulture sets the mailbox's language, such as "ja-JP".
+func WithCulture(culture string) MailboxOption { return func(b *mailbox) { b.culture = culture } }
+
+// WithPassword gives the mailbox's user a password of their own.
+func WithPassword(password string) MailboxOption {
+	return func(b *mailbox) { b.password = secret(password) }
+}
+
+// WithAliases gives the mailbox further addresses.
+func WithAliases(addresses ...string) MailboxOption {
+	return func(b *mailbox) { b.aliases = append(b.aliases, addresses...) }
+}
+
+// AsRoom makes the mailbox a room that processes invitations.
+func AsRoom(r Room) MailboxOption { return func(b *mailbox) { b.room = &r } }
+
+// AddMailbox adds a mailbox with its address and display name. The user logs
+// in with the address. An address that exists already is left as it is.
+func (s *Server) AddMailbox(address, name string, opts ...MailboxOption) {
+	b := newMailbox(address, name)
+	b.zone, b.culture, b.password = s.opt.Zone, s.opt.Culture, secret(s.opt.Password)
+	for _, o := range opts {
+		o(b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := strings.ToLower(address)
+	if s.names[key] != nil {
+		return
+	}
+	s.boxes[b.guid] = b
+	for _, a := range append([]string{key}, b.aliases...) {
+		s.names[strings.ToLower(a)] = b
+	}
+}
+
+// RemoveMailbox takes a mailbox away, as if it had been disabled.
+func (s *Server) RemoveMailbox(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.names[strings.ToLower(address)]
+	if b == nil {
+		return
+	}
+	delete(s.boxes, b.guid)
+	maps.DeleteFunc(s.names, func(_ string, other *mailbox) bool { return other == b })
+	maps.DeleteFunc(s.subs, func(_ string, sub *subscription) bool { return sub.box == b })
+}
+
+// Mailboxes returns the addresses of all mailboxes, in no order.
+func (s *Server) Mailboxes() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]string, 0, len(s.boxes))
+	for _, b := range s.boxes {
+		out = append(out, b.address)
+	}
+	return out
+}
