@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 )
@@ -12,6 +13,27 @@ func call(t *testing.T, args ...string) (int, string, string) {
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr, noEnv)
 	return code, stdout.String(), stderr.String()
+}
+
+// background runs a command until stop is called, which returns its exit code.
+func background(t *testing.T, args ...string) (stdout *lines, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	stdout = &lines{more: make(chan string, 100)}
+	var stderr bytes.Buffer
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, args, strings.NewReader(""), stdout, &stderr, noEnv) }()
+	stop = func() int {
+		cancel()
+		n := <-code
+		if stderr.Len() > 0 {
+			t.Logf("koyomi %s: %s", args[0], stderr.String())
+		}
+		code <- n
+		return n
+	}
+	t.Cleanup(func() { stop() })
+	return stdout, stop
 }
 
 func TestExitCodes(t *testing.T) {

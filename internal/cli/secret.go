@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
 )
@@ -48,7 +47,7 @@ func readSecret(env *environment, key, file, credential string) (string, error) 
 
 // newExchange makes the client of the configuration.
 func newExchange(env *environment, c exchangeConfig) (*ews.Client, error) {
-	password, err := readSecret(env, "exchange.password_file", c.PasswordFile, "exchange-password")
+	password, err := readSecret(env, "exchange.password_file", c.PasswordFile, exchangeCredential)
 	if err != nil {
 		return nil, err
 	}
@@ -71,5 +70,6 @@ func newExchange(env *environment, c exchangeConfig) (*ews.Client, error) {
 // may admit programs by it.
 const userAgent = "Koyomi"
 
-// passwordEvery is how often the password file is looked at for a new content.
-const passwordEvery = 5 * time.Second
+// exchangeCredential is the systemd credential of the service account's
+// password.
+const exchangeCredential = "exchange-password"

@@ -20,7 +20,7 @@ type connectorConfig struct {
 	Cloud        peerConfig         `yaml:"cloud" help:"The cloud that carries the sealed meetings"`
 	KMS          peerConfig         `yaml:"kms" help:"The key server"`
 	Organisation organisationConfig `yaml:"organisation" help:"What holds for everybody"`
-	Keywords     []keywordConfig    `yaml:"keywords" help:"What people type into the location; none: @webex (personal room) and @meet (a new meeting)"`
+	Keywords     []keywordConfig    `yaml:"keywords" help:"What people type into the location; none: @meet"`
 	Services     []serviceConfig    `yaml:"services" help:"Where join details come from; the first is the default"`
 	Safety       safetyConfig       `yaml:"safety" help:"What keeps calendars from being hurt"`
 	Mailboxes    []mailboxConfig    `yaml:"mailboxes" help:"Who is served; a mailbox is activated at its first start, and what is older stays as it is"`
@@ -62,15 +62,16 @@ type organisationConfig struct {
 
 type keywordConfig struct {
 	Word    string `yaml:"word" example:"@meet" help:"The keyword with its @"`
-	Action  string `yaml:"action" default:"onetime" allowed:"myroom space onetime" help:"What it asks for without a modifier"`
+	Action  string `yaml:"action" default:"default" allowed:"default myroom space onetime" help:"What it asks for without a modifier; default: what the service does"`
 	Service string `yaml:"service" help:"Name of the meeting service; empty: the first"`
 }
 
 type serviceConfig struct {
-	Name string `yaml:"name" example:"Meet" help:"Name as shown to people"`
-	Kind string `yaml:"kind" default:"template" allowed:"template jitsi" help:"template: a personal room by address; jitsi: a new room on a Jitsi server"`
-	URL  string `yaml:"url" example:"https://meet.example.com/{{user}}" help:"Of a template: the room's address, with {{user}} or {{address}}; of Jitsi: the server's"`
-	SIP  string `yaml:"sip" help:"Of a template: the room's SIP address, with {{user}} or {{address}}"`
+	Name         string `yaml:"name" example:"Example Meet" help:"Name as shown to people"`
+	JitsiURL     string `yaml:"jitsi_url" example:"https://meet.example.com" help:"Jitsi server that makes new meetings, and personal rooms where room_url is not set"`
+	RoomURL      string `yaml:"room_url" help:"Address of personal rooms with {{user}}, {{domain}} or {{address}}, such as https://vc.example.com/{{user}}"`
+	RoomSIP      string `yaml:"room_sip" help:"SIP address of personal rooms, such as {{user}}@vc.example.com"`
+	RoomPasscode string `yaml:"room_passcode" help:"Passcode that is the same for all personal rooms"`
 }
 
 type safetyConfig struct {

@@ -44,7 +44,7 @@ type Options struct {
 	// Services makes the meeting services. The secret is this installation's
 	// own and stays the same: rooms derived from it are stable and cannot be
 	// guessed. Nil: none.
-	Services func(secret []byte) ([]meet.Service, error)
+	Services func(secret meet.Secret) ([]meet.Service, error)
 
 	// Connector has the mailboxes and the rules; Open fills in the rest.
 	Connector connector.Options

@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/internal/account"
+	"github.com/koyomi-cal/koyomi/internal/calendar"
+	"github.com/koyomi-cal/koyomi/internal/connector"
+	"github.com/koyomi-cal/koyomi/internal/detect"
+	"github.com/koyomi-cal/koyomi/internal/exchange"
+	"github.com/koyomi-cal/koyomi/internal/mailbox"
+	"github.com/koyomi-cal/koyomi/internal/meet"
+	"github.com/koyomi-cal/koyomi/internal/node"
+	"github.com/koyomi-cal/koyomi/internal/ops"
+	"github.com/koyomi-cal/koyomi/internal/render"
+)
+
+type connectorCommand struct {
+	configFlags
+}
+
+// Run serves the mailboxes until it is told to stop.
+func (c *connectorCommand) Run(env *environment) error {
+	var config connectorConfig
+	if err := c.load(env, &config); err != nil {
+		return err
+	}
+	log := env.logger(config.Log)
+	status := new(ops.Status)
+	options, err := config.node(env)
+	if err != nil {
+		return err
+	}
+	options.Log, options.Connector.Status = log, status
+
+	l, err := listen(env.ctx, config.Admin.Listen, config.Admin.TLS)
+	if err != nil {
+		return err
+	}
+	metrics := ops.NewRegistry()
+	admin := guarded(guard("", config.Admin.Listen, nil), ops.Handler(status, metrics))
+
+	// /healthz answers from the first moment on, also while the node waits for
+	// a server to enrol at.
+	status.Set("start", "the connector is starting")
+	g, ctx := errgroup.WithContext(env.ctx)
+	g.Go(func() error { return ops.Serve(ctx, l, admin, log) })
+	g.Go(func() (err error) {
+		n, err := node.Open(ctx, options)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, n.Close()) }()
+		if err := metrics.Register(n.Collector()); err != nil {
+			return err
+		}
+		status.Set("start", "")
+		log.Info("connector runs", "mailboxes", len(options.Connector.Mailboxes), "admin", l.Addr().String())
+		return n.Run(ctx)
+	})
+	if err := g.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// guarded lets a request in by the names that the server is known by.
+func guarded(g account.Guard, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if no := g.Check(r); no != nil {
+			http.Error(w, no.Message, no.Status)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// node turns the configuration into what a node is made of. Secrets and codes
+// are read here or when they are needed, never kept in the configuration.
+func (c *connectorConfig) node(env *environment) (node.Options, error) {
+	x := exchange.Options{
+		URL: c.Exchange.URL, Username: c.Exchange.Username, PasswordFile: c.Exchange.PasswordFile, CAFile: c.Exchange.CAFile,
+		Timeout: c.Exchange.Timeout, AbsentIsSent: c.Exchange.AbsentSent == "sent", UserAgent: userAgent,
+	}
+	password, err := readSecret(env, "exchange.password_file", c.Exchange.PasswordFile, exchangeCredential)
+	if err != nil {
+		return node.Options{}, err
+	}
+	if x.PasswordFile == "" {
+		x.Password = ews.NewSecret(password)
+	}
+	o := node.Options{
+		Data: c.Data, Exchange: x,
+		Cloud: c.Cloud.peer(env, "cloud"), KMS: c.KMS.peer(env, "kms"),
+		Services: c.meetServices,
+		Connector: connector.Options{
+			Writes: c.Safety.Writes, Recipients: c.Safety.Recipients,
+			Rules: mailbox.Rules{
+				Detect: detect.New(c.detectRules()),
+				Render: render.Options{
+					Locale: c.Organisation.Locale, Header: c.Organisation.Header, Footer: c.Organisation.Footer, WithPhone: true, WithVideo: true,
+				},
+				Settle: orNone(c.Safety.Settle), DraftSettle: orNone(c.Safety.DraftSettle),
+				Back: days(c.Safety.DaysBack), Ahead: days(c.Safety.DaysAhead), Lead: orNone(c.Organisation.ButtonLead),
+				AbsentIsSent: c.Exchange.AbsentSent == "sent",
+			},
+		},
+	}
+	if err := o.Connector.Rules.Render.Check(); err != nil {
+		return node.Options{}, fmt.Errorf("organisation: %w", err)
+	}
+	for _, m := range c.Mailboxes {
+		o.Connector.Mailboxes = append(o.Connector.Mailboxes, connector.Mailbox{
+			Mailbox: calendar.Mailbox{Address: m.Address, Aliases: m.Aliases, Name: m.Name, Locale: m.Locale},
+			Owner:   m.Owner, Account: m.Account,
+		})
+	}
+	return o, nil
+}
+
+// peer is a server that the connector calls, with its one-time code.
+func (p peerConfig) peer(env *environment, name string) node.Peer {
+	return node.Peer{URL: p.URL, CAFile: p.CAFile, Code: func() (string, error) {
+		return readSecret(env, name+".code_file", p.CodeFile, name+"-code")
+	}}
+}
+
+// detectRules are the organisation's keywords, hosts and rooms. Without keywords
+// there is one, for the first service.
+func (c *connectorConfig) detectRules() *detect.Rules {
+	r := &detect.Rules{SIPDomains: c.Organisation.SIPDomains, JitsiHosts: slices.Clone(c.Organisation.JitsiHosts)}
+	for _, k := range c.Keywords {
+		r.Keywords = append(r.Keywords, detect.Keyword{Word: k.Word, Default: detect.Action(k.Action), Service: k.Service})
+	}
+	if len(r.Keywords) == 0 {
+		r.Keywords = []detect.Keyword{{Word: "@meet", Default: detect.ActionDefault}}
+	}
+	for _, s := range c.Services {
+		m := s.meet(nil)
+		if m.Jitsi != nil {
+			r.JitsiHosts = append(r.JitsiHosts, m.Jitsi.Host())
+		}
+		if m.Personal != nil && m.Personal.Prefix() != "" {
+			r.Rooms = append(r.Rooms, detect.Room{Provider: "other", Prefix: m.Personal.Prefix()})
+		}
+	}
+	return r
+}
+
+// meet is a service as package meet has it.
+func (s serviceConfig) meet(secret meet.Secret) meet.Config {
+	m := meet.Config{Name: s.Name}
+	if s.JitsiURL != "" {
+		m.Jitsi = &meet.JitsiConfig{URL: s.JitsiURL, Secret: secret}
+	}
+	if s.RoomURL != "" {
+		m.Personal = &meet.TemplateConfig{URL: s.RoomURL, SIP: s.RoomSIP, Passcode: s.RoomPasscode}
+	}
+	return m
+}
+
+// meetServices makes the services of the configuration.
+func (c *connectorConfig) meetServices(secret meet.Secret) ([]meet.Service, error) {
+	var all []meet.Service
+	for _, s := range c.Services {
+		service, err := meet.New(s.meet(secret))
+		if err != nil {
+			return nil, fmt.Errorf("services: %w", err)
+		}
+		all = append(all, service)
+	}
+	return all, nil
+}
+
+// orNone writes the configuration's "none" as the rules have it.
+func orNone(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+func days(n int) time.Duration { return orNone(time.Duration(n) * 24 * time.Hour) }
