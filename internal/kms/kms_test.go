@@ -182,14 +182,19 @@ func TestRoad(t *testing.T) {
 		if got, err := seal.Open(mine[0].Head, h, jwe); err != nil || string(got) != `{"subject":"secret"}` {
 			t.Errorf("opened %q, %v", got, err)
 		}
-		if mine[0].Index != (seal.IndexKey{}) {
-			t.Error("a user's instance got the index key")
+		body := "{}"
+		if _, wire := w.post("/kms/v1/myResources", sign(t, hanako, claims{"aud": hanako.id.Authority, "op": "myResources", "iat": time.Now().Unix()}, body), body); !strings.Contains(wire, res.ID) || strings.Contains(wire, `"ik"`) {
+			t.Errorf("a user's instance got the index key: %d bytes", len(wire))
 		}
 		if _, err := seal.Open(mine[0].Body, h, jwe); err == nil {
 			t.Error("the body's key opens a head")
 		}
 
-		kids := []string{res.Head.ID, res.Body.ID, "kms:" + res.Authority + "/00000000-0000-4000-8000-000000000000"}
+		rows, err := w.store.Owned(ctx, "hanako@example.com")
+		if err != nil || len(rows) != 1 || len(rows[0].Keys) != 3 {
+			t.Fatal(rows, err)
+		}
+		kids := []string{rows[0].Keys[0].KID, rows[0].Keys[1].KID, rows[0].Keys[2].KID, "kms:" + res.Authority + "/00000000-0000-4000-8000-000000000000"}
 		for _, c := range []struct {
 			who  string
 			d    device
