@@ -123,7 +123,7 @@ func (t *turn) wait(ctx context.Context, op string) *Error {
 	select {
 	case <-t.done:
 	case <-ctx.Done():
-		return canceled(op, ctx)
+		return canceled(ctx, op)
 	}
 	if t.err == nil || t.err.Code == CodeCanceled {
 		return nil

@@ -142,7 +142,7 @@ type Mailbox struct {
 }
 
 // As returns the mailbox with this SMTP address: every call impersonates it
-// (ExchangeImpersonation, [MS-OXWSCDATA] 2.2.3.3) and is routed by it
+// ([MS-OXWSCDATA] ExchangeImpersonationType) and is routed by it
 // (X-AnchorMailbox). An empty address stands for the account itself, without
 // impersonation.
 func (c *Client) As(mailbox string) *Mailbox {

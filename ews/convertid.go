@@ -8,7 +8,7 @@ import (
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
 )
 
-// IDFormat is a form of an item's id ([MS-OXWSCVTID] 2.2.5.1).
+// IDFormat is a form of an item's id ([MS-OXWSCVTID] IdFormatType).
 type IDFormat string
 
 // The forms of ids.
@@ -22,7 +22,7 @@ const (
 )
 
 // AlternateID is an id in one form, of an item in the mailbox with that SMTP
-// address ([MS-OXWSCVTID] 2.2.4.1).
+// address ([MS-OXWSCVTID] AlternateIdType).
 type AlternateID struct {
 	Format  IDFormat
 	ID      string
@@ -72,7 +72,7 @@ func convertID(to IDFormat, ids []AlternateID) func(*request) {
 	}
 }
 
-// ServerInfo is what a server says of itself ([MS-OXWSCDATA] 2.2.3.10,
+// ServerInfo is what a server says of itself ([MS-OXWSCDATA]
 // ServerVersionInfo). With several back ends it is the mailbox's.
 type ServerInfo struct {
 	Version       string // name of the newest schema that it knows, e.g. "V2017_07_11"

@@ -15,7 +15,7 @@ type CreateItemRequest struct {
 }
 
 // CreateItem creates appointments, and meetings where they have attendees
-// ([MS-OXWSCORE] 3.1.4.2, [MS-OXWSMTGS] 3.1.4.2). Of a [CalendarItem] it
+// ([MS-OXWSCORE] 3.1.4.2, [MS-OXWSMTGS] 3.1.4). Of a [CalendarItem] it
 // writes what can be written; Start and End are written in UTC, and
 // StartTimeZone is the zone in which a series recurs. The results hold the new
 // ids.
@@ -50,7 +50,7 @@ func (m *Mailbox) CreateItem(ctx context.Context, req CreateItemRequest) ([]Item
 }
 
 // MeetingAction is what somebody does with a meeting ([MS-OXWSCDATA]
-// 2.2.4.65, WellKnownResponseObjectType).
+// WellKnownResponseObjectType).
 type MeetingAction string
 
 // The actions. The first three are an attendee's, the last the organizer's.
@@ -64,7 +64,7 @@ const (
 // Disposition says what becomes of the message that an action makes.
 type Disposition string
 
-// The dispositions ([MS-OXWSCDATA] 2.2.5, MessageDispositionType).
+// The dispositions ([MS-OXWSCDATA] MessageDispositionType).
 const (
 	SaveOnly        Disposition = "SaveOnly"
 	SendOnly        Disposition = "SendOnly"
@@ -83,7 +83,7 @@ type RespondRequest struct {
 }
 
 // Respond carries out one of the response objects of a meeting by CreateItem
-// ([MS-OXWSMTGS] 3.1.4.2.3). Disposition is SendAndSaveCopy by default. It
+// ([MS-OXWSMTGS] 3.1.4). Disposition is SendAndSaveCopy by default. It
 // returns the ids of the items that the server touched, where it says so.
 func (m *Mailbox) Respond(ctx context.Context, req RespondRequest) ([]ItemID, error) {
 	return do(ctx, m, operation[[]ItemID]{

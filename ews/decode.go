@@ -127,7 +127,7 @@ func folderID(e *wire.Element) FolderID {
 	return FolderID{ID: strings.Clone(e.Attr("Id")), ChangeKey: strings.Clone(e.Attr("ChangeKey"))}
 }
 
-// calendarItem reads an item ([MS-OXWSMTGS] 2.2.4.9).
+// calendarItem reads an item ([MS-OXWSMTGS] 2.2.4.6).
 func calendarItem(e *wire.Element) CalendarItem {
 	var it CalendarItem
 	for _, c := range e.Children {
@@ -329,7 +329,7 @@ func occurrence(c *wire.Element) OccurrenceInfo {
 	}
 }
 
-// recurrence reads pattern and range ([MS-OXWSCDATA] 2.2.4.63).
+// recurrence reads pattern and range ([MS-OXWSCDATA] RecurrenceType).
 func recurrence(c *wire.Element) *Recurrence {
 	var r Recurrence
 	for _, p := range c.Children {

@@ -69,7 +69,7 @@ func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z")
 
 // writable returns the properties that can be written, in the order of the
 // schema, which Exchange insists on ([MS-OXWSCORE] 2.2.4.24, [MS-OXWSMTGS]
-// 2.2.4.9). Extended properties go where "" stands.
+// 2.2.4.6). Extended properties go where "" stands.
 func writable() []string {
 	return []string{
 		"item:ItemClass", "item:Subject", "item:Sensitivity", "item:Body", "item:Categories", "item:Importance", "item:ReminderIsSet",
@@ -270,7 +270,7 @@ func (r *request) extendedProperty(p ExtendedProperty) {
 	r.End()
 }
 
-// recurrence writes pattern and range ([MS-OXWSCDATA] 2.2.4.63).
+// recurrence writes pattern and range ([MS-OXWSCDATA] RecurrenceType).
 func (r *request) recurrence(rec *Recurrence) {
 	if rec == nil || rec.StartDate == "" ||
 		!slices.Contains([]RecurrencePattern{RelativeYearly, AbsoluteYearly, RelativeMonthly, AbsoluteMonthly, Weekly, Daily}, rec.Pattern) {

@@ -11,7 +11,7 @@ import (
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
 )
 
-// The values of RequestServerVersion that are sent ([MS-OXWSCDATA] 2.2.5).
+// The values of RequestServerVersion that are sent ([MS-OXWSCDATA] ExchangeVersionType).
 // Newer ones bring nothing that the operations here need, and older back ends
 // refuse them.
 const (
@@ -129,7 +129,7 @@ func newCall(m *Mailbox, op, version string, write func(*request)) (*call, error
 }
 
 // messages ranges over the response messages of an answer ([MS-OXWSCDATA]
-// 2.2.4.6, ArrayOfResponseMessagesType).
+// ArrayOfResponseMessagesType).
 func (a answer) messages() iter.Seq[*wire.Element] {
 	return func(yield func(*wire.Element) bool) {
 		list := a.body.Child("ResponseMessages")

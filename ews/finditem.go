@@ -33,8 +33,8 @@ type FindItemPage struct {
 	Last  bool // no more items after these; false: halve the time and ask again
 }
 
-// FindItem finds items of one folder ([MS-OXWSSRCH] 3.1.4.1), mostly as a
-// calendar view ([MS-OXWSMTGS] 3.1.4.5), in which Exchange expands series into
+// FindItem finds items of one folder ([MS-OXWSSRCH] 3.1.4.2), mostly as a
+// calendar view ([MS-OXWSSRCH] CalendarViewType), in which Exchange expands series into
 // occurrences. Strings are cut at 255 characters and bodies and attendees are
 // left out, whatever the shape says: read those by [Mailbox.GetItem]. Too many
 // items are ErrorExceededFindCountLimit, or a page that is not the last.

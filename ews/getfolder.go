@@ -57,7 +57,7 @@ func (m *Mailbox) GetFolder(ctx context.Context, fields []PropertyPath, refs ...
 	})
 }
 
-// folder reads a folder of any class ([MS-OXWSFOLD] 2.2.4.5).
+// folder reads a folder of any class ([MS-OXWSFOLD] BaseFolderType).
 func folder(e *wire.Element) Folder {
 	var f Folder
 	for _, c := range e.Children {

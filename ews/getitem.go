@@ -6,7 +6,7 @@ import (
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
 )
 
-// GetItem reads items ([MS-OXWSCORE] 3.1.4.4, [MS-OXWSMTGS] 3.1.4.3). The
+// GetItem reads items ([MS-OXWSCORE] 3.1.4.4). The
 // results are in the order of the references; an item that cannot be read has
 // its own error, which for the rest of a batch that the server has given up is
 // ErrorBatchProcessingStopped. Ten to 25 items a call suit servers well. All

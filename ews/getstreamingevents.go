@@ -175,7 +175,7 @@ func (a answer) notification() (Notification, error) {
 	return n, nil
 }
 
-// events reads the events of one subscription ([MS-OXWSNTIF] 2.2.4.10).
+// events reads the events of one subscription ([MS-OXWSNTIF] NotificationType).
 func events(note *wire.Element) []Event {
 	id := word(note.Child("SubscriptionId"))
 	var list []Event

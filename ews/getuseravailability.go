@@ -17,7 +17,7 @@ type AvailabilityRequest struct {
 	Interval  time.Duration // of FreeBusy.Merged; default 30 min
 }
 
-// FreeBusy is one mailbox's free/busy ([MS-OXWAVLS] 2.2.4.11), or why there is
+// FreeBusy is one mailbox's free/busy ([MS-OXWAVLS] FreeBusyResponseType), or why there is
 // none for it.
 type FreeBusy struct {
 	// View is what the server was willing to show: "None", "MergedOnly",
@@ -31,7 +31,7 @@ type FreeBusy struct {
 }
 
 // BusyEvent is one entry of a calendar as others may see it ([MS-OXWAVLS]
-// 2.2.4.5). Subject and Location are empty where the caller has no right to
+// CalendarEvent). Subject and Location are empty where the caller has no right to
 // them. It prints its status only.
 type BusyEvent struct {
 	Start, End                        time.Time

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// OofState says when automatic replies are sent ([MS-OXWOOF] 2.2.5.2).
+// OofState says when automatic replies are sent ([MS-OXWOOF] OofState).
 type OofState string
 
 // The states of automatic replies. OofScheduled sends them between Start and
@@ -18,7 +18,7 @@ const (
 	OofScheduled OofState = "Scheduled"
 )
 
-// OofSettings are a mailbox's automatic replies ([MS-OXWOOF] 2.2.4.5). They
+// OofSettings are a mailbox's automatic replies ([MS-OXWOOF] UserOofSettings). They
 // print their state only.
 type OofSettings struct {
 	State            OofState

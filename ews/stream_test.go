@@ -116,7 +116,7 @@ func notes(perSubscription ...string) string {
 }
 
 // play reads a stream to its end.
-func play(m *Mailbox, ctx context.Context) (events []Event, beats int, closed bool, err error) {
+func play(ctx context.Context, m *Mailbox) (events []Event, beats int, closed bool, err error) {
 	for n, e := range m.GetStreamingEvents(ctx, []string{"S1", "S2"}, 30*time.Minute) {
 		if e != nil {
 			return events, beats, closed, e
@@ -145,7 +145,7 @@ func TestStreamWhole(t *testing.T) {
 		p.send(status("Closed"))
 	}, func(t *testing.T, m *Mailbox) {
 		began := time.Now()
-		events, beats, closed, err := play(m, t.Context())
+		events, beats, closed, err := play(t.Context(), m)
 		if err != nil || !closed || beats != 5 {
 			t.Fatalf("ended with %v, closed %v, %d heartbeats", err, closed, beats)
 		}
@@ -232,7 +232,7 @@ func TestStreamEnds(t *testing.T) {
 			t.Parallel()
 			inBubble(t, tc.script, func(t *testing.T, m *Mailbox) {
 				began := time.Now()
-				events, _, _, err := play(m, t.Context())
+				events, _, _, err := play(t.Context(), m)
 				e := wantError(t, err, tc.code)
 				if e.Class() != tc.class || !slices.Equal(e.SubscriptionIDs, tc.lost) || len(events) != tc.events || e.Op != "GetStreamingEvents" {
 					t.Errorf("%v: class %s, lost %v, %d events", e, e.Class(), e.SubscriptionIDs, len(events))
@@ -261,7 +261,7 @@ func TestStreamGrommunio(t *testing.T) {
 		p.wait(time.Hour)
 	}, func(t *testing.T, m *Mailbox) {
 		began := time.Now()
-		events, beats, closed, err := play(m, t.Context())
+		events, beats, closed, err := play(t.Context(), m)
 		if err != nil || !closed || beats != 2 || len(events) != 0 || time.Since(began) != 90*time.Second {
 			t.Errorf("ended with %v after %v, closed %v, %d heartbeats, %d events", err, time.Since(began), closed, beats, len(events))
 		}
@@ -288,7 +288,7 @@ func TestStreamCancel(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(10*time.Second, func() { cancel(reason) })
 			began := time.Now()
-			_, beats, _, err := play(m, ctx)
+			_, beats, _, err := play(ctx, m)
 			if e := wantError(t, err, CodeCanceled); !errors.Is(e, reason) || e.Class() != Canceled {
 				t.Errorf("cause %v", e.Cause)
 			}

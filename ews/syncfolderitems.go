@@ -14,7 +14,7 @@ type SyncFolderItemsRequest struct {
 	Shape  Shape  // zero: ids only, which costs the server the least
 }
 
-// SyncKind is what happened to an item ([MS-OXWSSYNC] 2.2.4.4).
+// SyncKind is what happened to an item ([MS-OXWSSYNC] SyncFolderItemsChangesType).
 type SyncKind string
 
 // The kinds of changes.

@@ -50,7 +50,7 @@ func (c *Client) exchange(ctx context.Context, call *call) (answer, error) {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return answer{}, canceled(call.op, ctx)
+		return answer{}, canceled(ctx, call.op)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, errTimeout)
 	defer cancel()
@@ -227,7 +227,7 @@ var (
 	errSilent  = errors.New("the stream has been silent for too long")
 )
 
-func canceled(op string, ctx context.Context) *Error {
+func canceled(ctx context.Context, op string) *Error {
 	return &Error{Op: op, Code: CodeCanceled, Message: "the call was ended by its caller", Cause: context.Cause(ctx)}
 }
 
@@ -246,7 +246,7 @@ func (c *call) explain(ctx context.Context, err error) *Error {
 		case errors.Is(cause, errSilent):
 			return c.fail(CodeTimeout, "the event stream was silent for too long; check that no proxy or load balancer buffers it, then open it again", cause)
 		}
-		return canceled(c.op, ctx)
+		return canceled(ctx, c.op)
 	}
 	var (
 		dns      *net.DNSError

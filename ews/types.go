@@ -42,7 +42,7 @@ type FolderRef struct {
 	Owner         string   // SMTP address of the mailbox that a distinguished folder is in; default the impersonated one
 }
 
-// Folder is a folder as GetFolder returns it ([MS-OXWSFOLD] 2.2.4).
+// Folder is a folder as GetFolder returns it ([MS-OXWSFOLD] BaseFolderType).
 type Folder struct {
 	ID, ParentID     FolderID
 	Class            string // for a calendar "IPF.Appointment"
@@ -53,7 +53,7 @@ type Folder struct {
 	Extended         []ExtendedProperty
 }
 
-// EffectiveRights says what the caller may do ([MS-OXWSCDATA] 2.2.4.29).
+// EffectiveRights says what the caller may do ([MS-OXWSCDATA] EffectiveRightsType).
 type EffectiveRights struct {
 	CreateContents, Delete, Modify, Read, ViewPrivateItems bool
 }
@@ -76,7 +76,7 @@ type Body struct {
 	Truncated bool // the server cut it at Shape.MaximumBodySize
 }
 
-// EmailAddress is somebody with an address ([MS-OXWSCDATA] 2.2.4.31). Server
+// EmailAddress is somebody with an address ([MS-OXWSCDATA] EmailAddressType). Server
 // answers may lack the address of an organizer that is not SMTP.
 type EmailAddress struct {
 	Name        string
@@ -94,7 +94,7 @@ func (EmailAddress) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[person]") }
 // LogValue hides the person.
 func (EmailAddress) LogValue() slog.Value { return slog.StringValue("[person]") }
 
-// ResponseType is an answer to an invitation ([MS-OXWSCDATA] 2.2.5).
+// ResponseType is an answer to an invitation ([MS-OXWSCDATA] ResponseTypeType).
 type ResponseType string
 
 // The answers to an invitation.
@@ -107,14 +107,14 @@ const (
 	ResponseNoResponse ResponseType = "NoResponseReceived"
 )
 
-// Attendee is somebody invited to a meeting ([MS-OXWSMTGS] 2.2.4.6).
+// Attendee is somebody invited to a meeting ([MS-OXWSCDATA] AttendeeType).
 type Attendee struct {
 	EmailAddress
 	Response     ResponseType
 	LastResponse time.Time // zero: never, or not given
 }
 
-// CalendarItemType is an item's place in a series ([MS-OXWSMTGS] 2.2.5.4).
+// CalendarItemType is an item's place in a series ([MS-OXWSMTGS] CalendarItemTypeType).
 type CalendarItemType string
 
 // The places in a series.
@@ -125,7 +125,7 @@ const (
 	RecurringMaster CalendarItemType = "RecurringMaster"
 )
 
-// FreeBusyStatus is how an item shows in free/busy ([MS-OXWSCDATA] 2.2.5,
+// FreeBusyStatus is how an item shows in free/busy ([MS-OXWSCDATA]
 // LegacyFreeBusyType).
 type FreeBusyStatus string
 
@@ -140,7 +140,7 @@ const (
 )
 
 // CalendarItem is an appointment or a meeting, as one mailbox holds it
-// ([MS-OXWSMTGS] 2.2.4.9, [MS-OXWSCORE] 2.2.4.24). Only what a request's
+// ([MS-OXWSMTGS] 2.2.4.6, [MS-OXWSCORE] 2.2.4.24). Only what a request's
 // [Shape] names is filled. Where the difference between absent and false
 // matters, the field is a pointer.
 //
@@ -185,7 +185,7 @@ type CalendarItem struct {
 	OptionalAttendees   []Attendee
 	Resources           []Attendee
 	SequenceNumber      *int
-	AppointmentState    *int // bits: 1 meeting, 2 received, 4 cancelled, 8 forwarded; [MS-OXOCAL] PidLidAppointmentStateFlags
+	AppointmentState    *int // bits: 1 meeting, 2 received, 4 cancelled; [MS-OXOCAL] PidLidAppointmentStateFlags
 	IsOrganizer         *bool
 
 	Recurrence          *Recurrence
@@ -221,13 +221,13 @@ type RightsLicense struct {
 	EditAllowed      *bool
 }
 
-// OccurrenceInfo names one occurrence of a series ([MS-OXWSMTGS] 2.2.4.32).
+// OccurrenceInfo names one occurrence of a series ([MS-OXWSMTGS] 2.2.4.22).
 type OccurrenceInfo struct {
 	ItemID                    ItemID
 	Start, End, OriginalStart time.Time
 }
 
-// Recurrence is the pattern and range of a series ([MS-OXWSCDATA] 2.2.4.63).
+// Recurrence is the pattern and range of a series ([MS-OXWSCDATA] RecurrenceType).
 type Recurrence struct {
 	Pattern        RecurrencePattern
 	Interval       int      // every n days, weeks, months; 0 for yearly patterns
@@ -245,7 +245,7 @@ type Recurrence struct {
 // RecurrencePattern is the kind of a recurrence.
 type RecurrencePattern string
 
-// The recurrence patterns ([MS-OXWSCDATA] 2.2.7, RecurrencePatternTypes).
+// The recurrence patterns ([MS-OXWSCDATA] RecurrencePatternTypes).
 const (
 	RelativeYearly  RecurrencePattern = "RelativeYearlyRecurrence"
 	AbsoluteYearly  RecurrencePattern = "AbsoluteYearlyRecurrence"
@@ -284,7 +284,7 @@ type PropertyPath struct {
 	Extended ExtendedField // instead of URI
 }
 
-// ExtendedField names an extended property ([MS-OXWSXPROP] 2.1.5): Set and
+// ExtendedField names an extended property ([MS-OXWSXPROP] PathToExtendedFieldType): Set and
 // Name, Set and ID, or Tag; Type always.
 type ExtendedField struct {
 	Set  string // "PublicStrings", "Meeting", "Appointment", "Common"..., or a GUID
@@ -312,7 +312,7 @@ type ItemResult struct {
 	Err  error
 }
 
-// SendMode says whom the server tells of a change ([MS-OXWSCDATA] 2.2.5,
+// SendMode says whom the server tells of a change ([MS-OXWSCDATA]
 // CalendarItemUpdateOperationType).
 type SendMode string
 
@@ -336,7 +336,7 @@ const (
 	AlwaysOverwrite ConflictResolution = "AlwaysOverwrite"
 )
 
-// EventType is what happened to an item or folder ([MS-OXWSNTIF] 2.2.5.2).
+// EventType is what happened to an item or folder ([MS-OXWSNTIF] NotificationEventTypeType).
 type EventType string
 
 // The event types. Exchange sends FreeBusyChanged beside Modified: subscribe
@@ -351,7 +351,7 @@ const (
 	FreeBusyChanged EventType = "FreeBusyChangedEvent"
 )
 
-// Event is one event of a subscription ([MS-OXWSNTSIF] 2.2.4). It is about an
+// Event is one event of a subscription ([MS-OXWSNTIF] NotificationType). It is about an
 // item where ItemID is set and about a folder otherwise. Servers report a
 // change of one occurrence with the master's id.
 type Event struct {

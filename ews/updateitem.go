@@ -58,7 +58,7 @@ func SetProperty(p ExtendedProperty) FieldUpdate {
 // DeleteProperty removes an extended property.
 func DeleteProperty(f ExtendedField) FieldUpdate { return Delete(f.Path()) }
 
-// UpdateItem changes items ([MS-OXWSCORE] 3.1.4.9, [MS-OXWSMTGS] 3.1.4.6). The
+// UpdateItem changes items ([MS-OXWSCORE] 3.1.4.9). The
 // results hold the ids with their new change keys, in the order of the
 // changes. An item that somebody else has changed in the meantime is an error
 // of class Refetch. A call whose answer is lost (Error.Unclear) may have saved

@@ -85,7 +85,7 @@ func (s *Splitter) fill() error {
 // ended tells a clean end from a cut.
 func (s *Splitter) ended(sc *docScanner, err error) error {
 	switch {
-	case sc.begun() && err == io.EOF:
+	case sc.begun() && errors.Is(err, io.EOF):
 		return ErrTruncated
 	case sc.begun():
 		return errors.Join(ErrTruncated, err)
