@@ -109,7 +109,7 @@ var operations = []string{
 // find what the protocol says about it.
 func TestOperationsNameTheirSection(t *testing.T) {
 	t.Parallel()
-	section := regexp.MustCompile(`\[MS-OXWS[A-Z]+\]`)
+	section := regexp.MustCompile(`\[MS-OXW[A-Z]+\]`)
 	found := map[string]bool{}
 	for _, f := range sources(t) {
 		if f.Test || f.Dir != "ews" {
