@@ -54,9 +54,6 @@ func (r *request) parseShape(e *wire.Element, find bool) (*shape, error) {
 		}
 		s.extended = append(s.extended, p)
 	}
-	if find && s.fields["item:Body"] {
-		return nil, failf("ErrorInvalidPropertyRequest", "Property item:Body is not valid for the FindItem operation.")
-	}
 	return s, nil
 }
 
@@ -82,7 +79,7 @@ func (s *shape) wants(p *property) bool {
 	if s.find && p.deep {
 		return false
 	}
-	if s.fields[p.uri] || (p.uri == "item:MimeContent" && s.mime) {
+	if s.fields[p.uri] || p.uri == "item:ItemId" || (p.uri == "item:MimeContent" && s.mime) {
 		return true
 	}
 	switch s.base {
