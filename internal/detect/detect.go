@@ -93,7 +93,8 @@ type Result struct {
 	Dialin []calendar.Dialin
 
 	Keyword        string // as typed, in lower case, e.g. "@webex:myroom"
-	KeywordAction  Action
+	KeywordAction  Action // ActionDefault without a modifier
+	KeywordDefault Action // what the keyword's rule makes of ActionDefault
 	KeywordService string // service of the rule that the keyword belongs to
 
 	Candidates []Candidate // ranked, best first

@@ -296,7 +296,11 @@ func (s *htmlScanner) breakAt(name atom.Atom) {
 	default:
 		return
 	}
-	if n := len(s.text); n == 0 || s.text[n-1] == c {
+	switch n := len(s.text); {
+	case n == 0, s.text[n-1] == c, s.text[n-1] == '\n':
+		return
+	case s.text[n-1] == '\t':
+		s.text[n-1] = c
 		return
 	}
 	s.here(min(s.at, len(s.src)))
@@ -397,7 +401,7 @@ func (s *htmlScanner) value() (from, to int) {
 		i := strings.IndexByte(src[from:], src[s.at])
 		if i < 0 {
 			s.at = len(src)
-			return from, len(src)
+			return len(src), len(src) // never closed: nobody knows where it ends
 		}
 		s.at = from + i + 1
 		return from, from + i

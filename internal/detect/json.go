@@ -11,9 +11,9 @@ import (
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 )
 
-// maxLine bounds one line of input in bytes: a body of maxField with every
-// character escaped still fits.
-const maxLine = 64 << 20
+// maxLine bounds one line of input in bytes: a body of maxField fits with
+// every second character escaped.
+const maxLine = 24 << 20
 
 // ErrBrokenLine is returned by RunJSON at its end if a line of input was not
 // what it should be: exit code 1.
@@ -21,24 +21,24 @@ var ErrBrokenLine = errors.New("at least one input line was not a JSON object of
 
 // answer is a result as JSON: what is absent is null, lists are never null.
 type answer struct {
-	ID            optional    `json:"id"`
+	ID            *string     `json:"id"`
 	Join          bool        `json:"join"`
-	Provider      optional    `json:"provider"`
-	URL           optional    `json:"url"`
-	SIP           optional    `json:"sip"`
-	H323          optional    `json:"h323"`
-	MeetingID     optional    `json:"meeting_id"`
-	Passcode      optional    `json:"passcode"`
+	Provider      *string     `json:"provider"`
+	URL           *string     `json:"url"`
+	SIP           *string     `json:"sip"`
+	H323          *string     `json:"h323"`
+	MeetingID     *string     `json:"meeting_id"`
+	Passcode      *string     `json:"passcode"`
 	Dialin        []dialin    `json:"dialin"`
-	Keyword       optional    `json:"keyword"`
-	KeywordAction optional    `json:"keyword_action"`
+	Keyword       *string     `json:"keyword"`
+	KeywordAction *string     `json:"keyword_action"`
 	Candidates    []candidate `json:"candidates"`
 	Rejected      []rejection `json:"rejected"`
 }
 
 type dialin struct {
-	Number string   `json:"number"`
-	PIN    optional `json:"pin"`
+	Number string  `json:"number"`
+	PIN    *string `json:"pin"`
 }
 
 type candidate struct {
@@ -57,21 +57,20 @@ type rejection struct {
 	Why  string `json:"why"`
 }
 
-// optional is a string that is null in JSON when it is empty.
-type optional string
-
-// MarshalJSON writes null for the empty string.
-func (o optional) MarshalJSON() ([]byte, error) {
-	if o == "" {
-		return []byte("null"), nil
+// optional is null in JSON where a string is empty.
+func optional(s string) *string {
+	if s == "" {
+		return nil
 	}
-	return json.Marshal(string(o))
+	return &s
 }
 
 // MarshalJSON writes the result in the form that `koyomi detect` promises.
-func (r Result) MarshalJSON() ([]byte, error) {
+func (r Result) MarshalJSON() ([]byte, error) { return json.Marshal(r.answer()) }
+
+func (r *Result) answer() answer {
 	a := answer{ID: optional(r.ID), Join: r.Join, Provider: optional(r.Provider), URL: optional(r.URL), SIP: optional(r.SIP), H323: optional(r.H323), MeetingID: optional(r.MeetingID), Passcode: optional(r.Passcode),
-		Keyword: optional(r.Keyword), KeywordAction: optional(r.KeywordAction), Dialin: []dialin{}, Candidates: []candidate{}, Rejected: []rejection{}}
+		Keyword: optional(r.Keyword), KeywordAction: optional(string(r.KeywordAction)), Dialin: []dialin{}, Candidates: []candidate{}, Rejected: []rejection{}}
 	for _, d := range r.Dialin {
 		a.Dialin = append(a.Dialin, dialin{d.Number, optional(d.PIN)})
 	}
@@ -81,7 +80,7 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	for _, j := range r.Rejected {
 		a.Rejected = append(a.Rejected, rejection(j))
 	}
-	return json.Marshal(a)
+	return a
 }
 
 // RunJSON answers invitations: one JSON object a line in, one a line out, in
@@ -140,7 +139,8 @@ func (d *Detector) answerLine(enc *json.Encoder, line []byte, long bool) (ok boo
 		problem = `"body_type" is neither "text" nor "html"`
 	}
 	if problem == "" {
-		return true, enc.Encode(d.Detect(in))
+		r := d.Detect(in)
+		return true, enc.Encode(r.answer())
 	}
 	id := in.ID
 	if id == "" {
@@ -152,8 +152,8 @@ func (d *Detector) answerLine(enc *json.Encoder, line []byte, long bool) (ok boo
 		}
 	}
 	return false, enc.Encode(struct {
-		ID    optional `json:"id"`
-		Error string   `json:"error"`
+		ID    *string `json:"id"`
+		Error string  `json:"error"`
 	}{optional(id), problem})
 }
 

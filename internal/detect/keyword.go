@@ -57,7 +57,7 @@ func (s *search) keyword() {
 			}
 			if best < 0 || i < best || i == best && len(word) > len(s.out.Keyword) {
 				best = i
-				s.out.Keyword, s.out.KeywordAction, s.out.KeywordService = word, ActionDefault, k.Service
+				s.out.Keyword, s.out.KeywordAction, s.out.KeywordDefault, s.out.KeywordService = word, ActionDefault, k.Default, k.Service
 				if mod := modifier(lower[at:]); mod != "" {
 					s.out.Keyword, s.out.KeywordAction = word+":"+string(mod), mod
 				}

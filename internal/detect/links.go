@@ -264,7 +264,7 @@ func clean(raw string) string {
 	}
 	for {
 		before := len(raw)
-		raw = strings.TrimRight(raw, ".,;:!?*'\"~")
+		raw = strings.TrimRight(raw, ".,;:!?*'\"~([")
 		for _, tail := range []string{"%3E", "%3e", "%22", "%20", "%0A", "%0a", "%0D", "%0d", "%C2%A0", "%c2%a0", "&gt", "&nbsp", "&quot", "&lt"} {
 			raw = strings.TrimSuffix(raw, tail)
 		}
@@ -333,9 +333,9 @@ func (s *search) consider(f *flat, raw string, src span, at int, why string) {
 		s.cvi = sip
 	}
 	v := s.registry.judge(a)
-	if v.kind <= refused {
+	if lower := strings.ToLower(a.path); strings.Contains(lower, "%3f") || strings.Contains(lower, "%2f") {
 		// A link that was escaped once too often.
-		if b, ok := parse(percent(target)); ok && b.host == a.host && b.raw != target && s.registry.knows(a.host) {
+		if b, ok := parse(percent(target)); ok && b.host == a.host && s.registry.knows(a.host) {
 			if w := s.registry.judge(b); w.kind > refused {
 				v, a = w, b
 				wrappers = append(wrappers, "percent-encoding")

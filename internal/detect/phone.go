@@ -100,8 +100,8 @@ func (s *search) labelled(f *flat, line, at int) bool {
 		}
 		return false
 	}
-	if bytes.ContainsAny(label[i:], "0123456789") {
-		return false
+	if bytes.ContainsAny(label[i:], "0123456789") && f.text[at] == '+' {
+		return false // something else stands between
 	}
 	word := strings.ToLower(string(label[:i]))
 	for _, w := range []string{"fax", "mobile", "mobil", "handy", "cell"} {

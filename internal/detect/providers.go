@@ -161,7 +161,7 @@ func providers() []provider {
 func selfHosted() []provider {
 	return []provider{
 		{name: "bigbluebutton", join: []string{"/b/{bbb}", "/rooms/{bbb}/join", "/rooms/{bbb}", "/bigbluebutton/api/join?checksum", "/{any}/rooms/{bbb}/join", "/gl/{bbb}"}, not: []refusal{{"/playback/...", whyRecord}}},
-		{name: "pexip", join: []string{"/webapp/conference/{room}", "/webapp/m/{room}", "/webapp3/m/{room}", "/webapp#/?conference={room}", "/webapp?conference={room}", "/webapp/home?conference={room}"}},
+		{name: "pexip", join: []string{"/webapp/conference/{room}", "/webapp/m/{room}/...", "/webapp3/m/{room}/...", "/webapp#/?conference={room}", "/webapp?conference={room}", "/webapp/home?conference={room}"}},
 		{name: "cms", join: []string{"/invited.sf?id={id}", "/invited.sf?id", "/meeting/{id}?secret", "/join/{id}?secret"}},
 		{name: "nextcloudtalk", join: []string{"/index.php/call/{token}", "/call/{talk}"}},
 		{name: "skype4b", join: []string{"/{any}/{lync}", "/meet/{any}/{lync}"}},
