@@ -19,6 +19,9 @@ func (r *request) findItem() error {
 	if err != nil {
 		return err
 	}
+	if shape.has("item:Body") {
+		return failf("ErrorInvalidPropertyRequest", "Property item:Body is not valid for the FindItem operation.")
+	}
 	if t := r.body.Attr("Traversal"); !slices.Contains([]string{"Shallow", "SoftDeleted", "Associated"}, t) {
 		return schemaViolation("%q is not a Traversal", t)
 	}

@@ -79,7 +79,8 @@ func (s *shape) wants(p *property) bool {
 	if s.find && p.deep {
 		return false
 	}
-	if s.fields[p.uri] || p.uri == "item:ItemId" || (p.uri == "item:MimeContent" && s.mime) {
+	if s.fields[p.uri] || p.uri == "item:ItemId" || (p.uri == "item:MimeContent" && s.mime) ||
+		(p.uri == "item:ExtendedProperty" && len(s.extended) > 0) {
 		return true
 	}
 	switch s.base {
