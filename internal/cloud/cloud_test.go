@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -35,6 +36,7 @@ type world struct {
 	objects  *sqlite.Objects
 	server   *cloud.Server
 	listener *accounttest.Listener
+	stop     func()
 	log      bytes.Buffer
 	secrets  map[*api.Client]api.Credential
 }
@@ -65,7 +67,7 @@ func start(t *testing.T) *world {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error)
 	go func() { done <- w.server.Run(ctx, w.listener) }()
-	t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error("Run:", err)
@@ -74,6 +76,7 @@ func start(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(w.stop)
 	return w
 }
 
@@ -111,12 +114,15 @@ func (w *world) transport() *http.Transport {
 func id(name string) string {
 	raw := make([]byte, 16)
 	copy(raw, name)
-	return base64.RawURLEncoding.EncodeToString(raw)
+	return b64(raw)
 }
+
+var encoding = base64.RawURLEncoding
+
+func b64(b []byte) string { return encoding.EncodeToString(b) }
 
 // sealed looks like a sealed part to whoever has no key.
 func sealed(resource, item, part string, rev int64) string {
-	b64 := base64.RawURLEncoding.EncodeToString
 	text := make([]byte, 12+1024+16)
 	rand.Read(text)
 	head := fmt.Sprintf(`{"alg":"dir","enc":"A256GCM","kid":"kms:%s/00000000-0000-4000-8000-000000000000","typ":"koyomi+jwe",`+
