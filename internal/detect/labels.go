@@ -99,9 +99,9 @@ func alone(label string, from, to int) bool {
 const maxLabel = 72
 
 // values reads the labelled values of a flat.
-func (s *search) values(f *flat) []value {
-	var found []value
+func (s *search) values(f *flat) (found []value) {
 	last := 0 // behind the previous label
+	defer func() { found = append(found, s.unmarked(f)...) }()
 	for at := 0; len(found) < 4*maxFound; {
 		i := bytes.IndexByte(f.text[at:], ':')
 		if i < 0 {
@@ -124,6 +124,33 @@ func (s *search) values(f *flat) []value {
 		nextLine := bytes.IndexByte(f.text[at:from], '\n') >= 0
 		if v := readValue(c, f.text[from:min(len(f.text), from+128)], nextLine); v != "" {
 			found = append(found, value{c, v, from, f})
+		}
+	}
+	return found
+}
+
+// unmarked reads numbers that follow upon a word without a colon, as in "PIN
+// 4711#" or "passcode 123456".
+func (s *search) unmarked(f *flat) (found []value) {
+	const enough = 64 << 10 // nobody writes so beyond the first pages
+	lower := bytes.ToLower(f.text[:min(len(f.text), enough)])
+	if len(lower) > len(f.text) || len(lower) < min(len(f.text), enough) {
+		return nil // letters whose lower case has another length
+	}
+	for _, w := range []labelWord{{class: passcode, word: "passcode "}, {class: passcode, word: "password "}, {class: accessCode, word: "access code "}, {class: phonePIN, word: "participant code "}, {class: phonePIN, word: "conference id "},
+		{class: phonePIN, word: "conference code "}, {class: phonePIN, word: "pin "}, {class: meetingID, word: "meeting id "}, {class: meetingID, word: "meeting number "}} {
+		for at := 0; len(found) < maxFound; {
+			i := bytes.Index(lower[at:], []byte(w.word))
+			if i < 0 {
+				break
+			}
+			at += i + len(w.word)
+			if i = at - len(w.word); i > 0 && isLetter(lower[i-1]) || bytes.Contains(lower[max(0, i-8):i], []byte("host")) {
+				continue
+			}
+			if d, _ := digitGroup(f.text[at:min(len(f.text), at+40)]); len(d) >= 4 {
+				found = append(found, value{w.class, d, at, f})
+			}
 		}
 	}
 	return found

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 	"strings"
 
@@ -243,6 +244,9 @@ func (s *search) dialin(values []value) {
 			continue
 		}
 		for _, n := range s.numbers(f) {
+			if slices.ContainsFunc(values, func(v value) bool { return v.flat == f && v.at == n.at }) {
+				continue // a PIN or meeting number that looks like a phone's
+			}
 			if n.pin == "" {
 				n.pin = onLine(values, f, n)
 			} else if common == "" {
@@ -256,6 +260,9 @@ func (s *search) dialin(values []value) {
 	}
 	if common == "" {
 		common = firstOf(values, phoneCode)
+	}
+	if common == "" && s.out.URL == "" {
+		common = firstOf(values, passcode)
 	}
 	if common == "" && allOf(s.out.MeetingID, isDigit) {
 		common = s.out.MeetingID

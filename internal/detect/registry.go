@@ -340,7 +340,13 @@ func segment(want, got string) (id string, ok bool) {
 	case "{room}":
 		return unescape(got), true
 	case "{id}":
-		d := strings.NewReplacer("-", "", "%20", "", "+", "").Replace(got)
+		if !allOf(got, func(c byte) bool { return isDigit(c) || c == '-' || c == '+' || c == '%' }) {
+			return "", false
+		}
+		d := got
+		for _, gap := range []string{"-", "+", "%20"} {
+			d = strings.ReplaceAll(d, gap, "")
+		}
 		return d, d != "" && allOf(d, isDigit)
 	case "{code}":
 		return strings.ToLower(got), isCode(got)
