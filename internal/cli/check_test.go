@@ -203,7 +203,7 @@ func TestExchangeRefuses(t *testing.T) {
 		"--dialect exchange2000":           `there is no dialect "exchange2000"`,
 		"--auth kerberos":                  `not "kerberos"`,
 		"--ca-out x":                       "--ca-out goes with --tls",
-		"--users -1":                       "0 or more",
+		"--users=-1":                       "0 or more",
 		"--listen " + busy.Addr().String(): "the address is in use by another program",
 		"--tls --ca-out /nowhere/at/all/c.pem --listen 127.0.0.1:0": "cannot be written",
 	} {

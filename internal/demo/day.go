@@ -32,7 +32,7 @@ type entry struct {
 // in the order in which it is made. The first meeting begins within minutes.
 func day(now time.Time, subject string) []entry {
 	minute := now.UTC().Truncate(time.Minute)
-	soon := minute.Add(4 * time.Minute)
+	soon := minute.Add(7 * time.Minute)
 	local := now.Local()
 	at := func(days, hour, min int) time.Time {
 		return time.Date(local.Year(), local.Month(), local.Day()+days, hour, min, 0, 0, local.Location()).UTC()
@@ -60,10 +60,10 @@ func day(now time.Time, subject string) []entry {
 
 	return []entry{
 		{item: meeting(subject, soon, 30, "@meet", "1. What changed since Tuesday\n2. Open questions\n3. Who tells the customers"), invited: []int{1, 2}},
-		{item: meeting("Customer call: Hokusai Prints", soon.Add(46*time.Minute), 45, "", zoomText), invited: []int{1}},
-		{item: meeting("経営会議の資料確認", soon.Add(126*time.Minute), 30, "@meet:myroom", "資料は前日までに共有します。"), invited: []int{2}},
-		{by: 1, item: meeting("Budget round", soon.Add(186*time.Minute), 60, "@meet", "Numbers by Ken."), invited: []int{0, 2}},
-		{by: 2, item: meeting("Vendor pitch: third try", soon.Add(216*time.Minute), 30, "Room 4", ""), invited: []int{0}, declined: true},
+		{item: meeting("Customer call: Hokusai Prints", soon.Add(43*time.Minute), 45, "", zoomText), invited: []int{1}},
+		{item: meeting("経営会議の資料確認", soon.Add(123*time.Minute), 30, "@meet:myroom", "資料は前日までに共有します。"), invited: []int{2}},
+		{by: 1, item: meeting("Budget round", soon.Add(183*time.Minute), 60, "@meet", "Numbers by Ken."), invited: []int{0, 2}},
+		{by: 2, item: meeting("Vendor pitch: third try", soon.Add(213*time.Minute), 30, "Room 4", ""), invited: []int{0}, declined: true},
 		{item: meeting("Release retrospective", minute.Add(-3*time.Hour), 60, "Room 2", "")},
 		{item: standup, invited: []int{1, 2}},
 		{item: oneOnOne, invited: []int{1}},

@@ -146,9 +146,6 @@ var ErrStory = errors.New("the story did not come to its good end")
 func (s *system) once(ctx context.Context, o Options, r *reader) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, storyLimit, errors.New("nothing more happened in time"))
 	defer cancel()
-	if err := s.fill(ctx, day(time.Now(), o.Subject)[1:]); err != nil {
-		return err
-	}
 	res, err := s.story(ctx, day(time.Now(), o.Subject)[0], r)
 	res.OK = err == nil
 	if err != nil {

@@ -107,22 +107,27 @@ func open(ctx context.Context, o Options, p ports) (_ *system, err error) {
 	return s, nil
 }
 
-// serve runs the servers until ctx ends.
+// serve runs everything until ctx ends. The node goes first, because it calls
+// the others.
 func (s *system) serve(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.kms.Run(ctx, s.ports.keys) })
-	g.Go(func() error { return s.cloud.Run(ctx, s.ports.app) })
-	g.Go(func() error { return ops.Serve(ctx, s.ports.page, guarded(s.page), s.log) })
+	others, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return s.kms.Run(others, s.ports.keys) })
+	g.Go(func() error { return s.cloud.Run(others, s.ports.app) })
+	g.Go(func() error { return ops.Serve(others, s.ports.page, guarded(s.page), s.log) })
+	metrics := ops.NewRegistry()
+	g.Go(func() error { return ops.Serve(others, s.ports.metrics, guarded(ops.Handler(&s.status, metrics)), s.log) })
 	g.Go(func() error {
+		defer stop()
 		n, err := node.Open(ctx, s.nodeOptions())
 		if err != nil {
 			return err
 		}
 		s.node = n
 		close(s.opened)
-		metrics := ops.NewRegistry()
-		metrics.MustRegister(n.Collector())
-		g.Go(func() error { return ops.Serve(ctx, s.ports.metrics, guarded(ops.Handler(&s.status, metrics)), s.log) })
+		if err := metrics.Register(n.Collector()); err != nil {
+			return err
+		}
 		return n.Run(ctx)
 	})
 	return g.Wait()
