@@ -198,9 +198,11 @@ func (b *box) well(step calendar.Step, lastSync time.Time) {
 // faultOf returns the fault in an error. Anything else, such as a full disk, is
 // waited for.
 func faultOf(err error) *calendar.Fault {
-	var f *calendar.Fault
-	if errors.As(err, &f) {
+	if f, is := errors.AsType[*calendar.Fault](err); is {
 		return f
+	}
+	if err == nil {
+		return &calendar.Fault{}
 	}
 	return &calendar.Fault{Class: calendar.Wait, Sentence: err.Error(), Cause: err}
 }

@@ -199,14 +199,14 @@ func (c *Connector) askService(ctx context.Context, s meet.Service, r meet.Reque
 
 // joinFault says why a service made no meeting, and when to ask again.
 func joinFault(err error, later time.Time) (mailbox.Reason, time.Time) {
-	var f *meet.Error
-	if !errors.As(err, &f) {
-		return mailbox.ServiceDown, later
-	}
-	if f.RetryAt.IsZero() {
+	f, is := errors.AsType[*meet.Error](err)
+	switch {
+	case is && (f.State == meet.NotOffered || f.State == meet.BadRequest):
 		return mailbox.ServiceRefused, time.Time{}
+	case is && f.RetryAt.After(later):
+		return mailbox.ServiceDown, f.RetryAt
 	}
-	return mailbox.ServiceDown, f.RetryAt
+	return mailbox.ServiceDown, later
 }
 
 // service finds a meeting service by name; the empty name is the first.

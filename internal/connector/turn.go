@@ -125,13 +125,10 @@ func (t *turn) end() {
 		t.c.alarms.set(alarmStore, t.broken.Error())
 		b.failed(t.broken)
 		b.mem, b.live = nil, false
-		b.tickAt, b.resendAt = time.Time{}, time.Time{}
+		b.dropAt = time.Time{}
 		t.retry(time.Time{})
 	}
 	m := b.mem
-	b.mu.Lock()
-	b.status.loaded, b.status.baseline = m != nil, b.active.Baseline
-	b.mu.Unlock()
 	if m != nil {
 		b.tickAt = m.core.NextWake()
 		reasons := map[mailbox.Reason]int{}
@@ -151,6 +148,13 @@ func (t *turn) end() {
 		case due(b.dropAt, now):
 			b.mem, b.dropAt = nil, time.Time{}
 		}
+	}
+	b.mu.Lock()
+	b.status.loaded, b.status.baseline = b.mem != nil, b.active.Baseline
+	b.mu.Unlock()
+	if !b.live { // nothing else can be done before
+		t.c.clock.set(b, b.syncAt)
+		return
 	}
 	t.c.clock.set(b, earliest(b.syncAt, b.tickAt, b.resendAt, b.dropAt))
 }
