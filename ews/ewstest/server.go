@@ -3,6 +3,7 @@ package ewstest
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -48,6 +49,9 @@ type Options struct {
 	// to the attendees' copies; "*" stands for all. By default only those do
 	// that online meetings of the server's maker use: do not rely on your own.
 	Travel []string
+	// TLS makes Start listen with a certificate of an authority of its own,
+	// for 127.0.0.1 and localhost.
+	TLS bool
 	// Host is the name by which the server calls itself in ids and headers;
 	// "exchange.Domain" where empty.
 	Host string
@@ -56,8 +60,11 @@ type Options struct {
 // Server is an Exchange server in memory. Its methods may be called at any
 // time from any goroutine.
 type Server struct {
-	// URL is the address of the EWS endpoint once [Start] has returned.
+	// URL is the address of the EWS endpoint once [Start] has returned, and CA
+	// the certificate in PEM that a client has to trust where Options.TLS was
+	// set.
 	URL string
+	CA  []byte
 
 	opt     Options
 	traits  traits
@@ -119,13 +126,12 @@ func NewServer(o Options) *Server {
 // [Server.Err] says why.
 func Start(o Options) *Server {
 	s := NewServer(o)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := s.listen()
 	if err != nil {
-		s.startup = fmt.Errorf("listen on loopback: %w", err)
+		s.startup = err
 		s.URL = "http://127.0.0.1:0" + Path
 		return s
 	}
-	s.URL = "http://" + l.Addr().String() + Path
 	s.listener.Go(func() {
 		if err := s.Serve(l); err != nil {
 			s.logMu.Lock()
@@ -134,6 +140,25 @@ func Start(o Options) *Server {
 		}
 	})
 	return s
+}
+
+// listen opens a port on loopback and sets URL.
+func (s *Server) listen() (net.Listener, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen on loopback: %w", err)
+	}
+	s.URL = "http://" + l.Addr().String() + Path
+	if !s.opt.TLS {
+		return l, nil
+	}
+	cert, ca, err := NewCertificate(time.Now(), "127.0.0.1", "localhost")
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	s.CA, s.URL = ca, "https://"+l.Addr().String()+Path
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}), nil
 }
 
 // Err returns why a server from [Start] does not listen, or nil.
