@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
@@ -167,12 +168,16 @@ func (s *system) story(ctx context.Context, e entry, r *reader) (res result, err
 	if err != nil {
 		return res, fmt.Errorf("save the meeting: %w", err)
 	}
+	saved, err := s.page.event(ctx, id)
+	if err != nil {
+		return res, fmt.Errorf("read the meeting: %w", err)
+	}
 	listed := make(chan error, 1)
 	var head calendar.Head
 	go func() {
 		var err error
 		head, err = r.find(ctx, func(h calendar.Head) bool {
-			return h.Subject == e.item.Subject && len(h.Join) > 0 && h.Join[0].URL != ""
+			return strings.EqualFold(h.UID, saved.UID) && h.Subject == e.item.Subject && len(h.Join) > 0
 		})
 		res.List = time.Since(begin).Seconds()
 		listed <- err

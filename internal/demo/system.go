@@ -116,7 +116,9 @@ func (s *system) serve(ctx context.Context) error {
 	g.Go(func() error { return s.cloud.Run(others, s.ports.app) })
 	g.Go(func() error { return ops.Serve(others, s.ports.page, guarded(s.page), s.log) })
 	metrics := ops.NewRegistry()
-	g.Go(func() error { return ops.Serve(others, s.ports.metrics, guarded(ops.Handler(&s.status, metrics)), s.log) })
+	g.Go(func() error {
+		return ops.Serve(others, s.ports.metrics, guarded(ops.Handler(&s.status, metrics)), s.log)
+	})
 	g.Go(func() error {
 		defer stop()
 		n, err := node.Open(ctx, s.nodeOptions())
