@@ -71,11 +71,12 @@ var edges = map[string]string{
 	// clients: the command, the demo and the loads start the same thing.
 	"internal/node": "internal/connector internal/exchange internal/meet internal/kms internal/api internal/seal internal/store internal/store/sqlite",
 
-	"internal/demo":       everything,
-	"internal/bench":      everything,
-	"internal/systemtest": everything,
-	"internal/cli":        everything,
-	"cmd/koyomi":          "internal/cli",
+	"internal/demo":              everything,
+	"internal/bench":             everything,
+	"internal/systemtest":        everything,
+	"internal/systemtest/canary": "",
+	"internal/cli":               everything,
+	"cmd/koyomi":                 "internal/cli",
 }
 
 // wiring may only be imported by what is named: nothing depends on the
