@@ -430,7 +430,8 @@ func TestCloudIsDown(t *testing.T) {
 				if len(s.c.Status().Alarms) != 1 {
 					t.Errorf("alarms: %+v", s.c.Status().Alarms)
 				}
-				s.restart() // what waits must survive it
+				wait(5 * time.Hour) // until the changes have been caught up with once more
+				s.restart()         // what waits must survive it
 				wait(time.Minute)
 				s.cloud.mu.Lock()
 				s.cloud.down = nil
