@@ -96,8 +96,8 @@ func RunJSON(ctx context.Context, r io.Reader, w io.Writer, rules *Rules) error 
 	broken := false
 	for {
 		line, err := readLine(in)
-		if len(line) > 0 || err == errLong {
-			if ok, werr := d.answerLine(enc, line, err == errLong); werr != nil {
+		if len(line) > 0 || errors.Is(err, errLong) {
+			if ok, werr := d.answerLine(enc, line, errors.Is(err, errLong)); werr != nil {
 				return fmt.Errorf("write answer: %w", werr)
 			} else if !ok {
 				broken = true
@@ -111,7 +111,7 @@ func RunJSON(ctx context.Context, r io.Reader, w io.Writer, rules *Rules) error 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil && err != errLong {
+		if err != nil && !errors.Is(err, errLong) {
 			if ferr := out.Flush(); ferr != nil {
 				return fmt.Errorf("write answer: %w", ferr)
 			}

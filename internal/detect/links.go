@@ -320,8 +320,7 @@ func (s *search) consider(f *flat, raw string, src span, at int, why string) {
 	if len(raw) > maxURL || len(s.out.Candidates) == maxFound {
 		return
 	}
-	cleaned := clean(raw)
-	target, wrappers := s.registry.unwrap(cleaned)
+	target, wrappers := s.registry.unwrap(clean(raw))
 	if len(wrappers) > 0 {
 		target = clean(target)
 	}
@@ -333,30 +332,56 @@ func (s *search) consider(f *flat, raw string, src span, at int, why string) {
 		s.cvi = sip
 	}
 	v := s.registry.judge(a)
-	if lower := strings.ToLower(a.path); strings.Contains(lower, "%3f") || strings.Contains(lower, "%2f") {
-		// A link that was escaped once too often.
-		if b, ok := parse(percent(target)); ok && b.host == a.host && s.registry.knows(a.host) {
-			if w := s.registry.judge(b); w.kind > refused {
-				v, a = w, b
-				wrappers = append(wrappers, "percent-encoding")
-			}
-		}
+	if b, w := s.overescaped(a); w.kind > refused {
+		v, a = w, b
+		wrappers = append(wrappers, "percent-encoding")
 	}
 	if v.kind == unknown && declares(f.field) && (a.scheme == "https" || a.scheme == "http") && strings.Contains(a.host, ".") {
 		v = verdict{kind: meeting, provider: "other", why: "the property says that it is the conference"}
 	}
-	if v.kind <= refused {
-		switch {
-		case v.why != "":
-			s.reject(target, v.why)
-		case opaque(a.host):
-			s.reject(target, "a wrapped link whose target only the filter's server knows")
-		case len(wrappers) > 0:
+	switch {
+	case v.kind > refused:
+	case v.why != "":
+		s.reject(target, v.why)
+		return
+	case opaque(a.host):
+		s.reject(target, "a wrapped link whose target only the filter's server knows")
+		return
+	default:
+		if len(wrappers) > 0 {
 			s.reject(target, "no known meeting service")
 		}
 		return
 	}
 	c := Candidate{Provider: v.provider, URL: canonical(a), Field: f.field, Start: src.from, End: src.to, id: v.id, Why: []string{v.why}}
+	if why != "" {
+		c.Why = append(c.Why, why)
+	}
+	if len(wrappers) > 0 {
+		c.Why = append(c.Why, "wrapped by "+strings.Join(wrappers, ", "))
+	}
+	s.weigh(&c, f, v, at)
+	s.out.Candidates = append(s.out.Candidates, c)
+}
+
+// overescaped judges a link of a known service as it is with one level of
+// percent-encoding taken off, if its path looks as though there were one too
+// many.
+func (s *search) overescaped(a address) (address, verdict) {
+	lower := strings.ToLower(a.path)
+	if !strings.Contains(lower, "%3f") && !strings.Contains(lower, "%2f") || !s.registry.knows(a.host) {
+		return a, verdict{}
+	}
+	b, ok := parse(percent(a.raw))
+	if !ok || b.host != a.host {
+		return a, verdict{}
+	}
+	return b, s.registry.judge(b)
+}
+
+// weigh gives a candidate its score: the field counts most, then whose service
+// it is, then what kind of link, then how its surroundings speak of it.
+func (s *search) weigh(c *Candidate, f *flat, v verdict, at int) {
 	c.Score = strength(f.field)
 	add := func(n int, why string) {
 		c.Score += n
@@ -368,19 +393,12 @@ func (s *search) consider(f *flat, raw string, src span, at int, why string) {
 	if s.registry.rules.Own != "" && v.provider == s.registry.rules.Own {
 		add(50, "the organisation's own service")
 	}
-	if why != "" {
-		c.Why = append(c.Why, why)
-	}
-	if len(wrappers) > 0 {
-		c.Why = append(c.Why, "wrapped by "+strings.Join(wrappers, ", "))
-	}
 	if f.quoted(at) {
 		add(-20, "in a quoted mail")
 	}
 	if word := stale(f.text, at); word != "" {
 		add(-30, "called "+word)
 	}
-	s.out.Candidates = append(s.out.Candidates, c)
 }
 
 // declares reports whether a field is a property that holds a link to a

@@ -18,7 +18,6 @@ type number struct {
 	pin    string
 	code   string // a second number to type: the passcode
 	at     int
-	line   int // where its line begins
 }
 
 // numbers reads the phone numbers of a flat: international ones anywhere,
@@ -34,7 +33,7 @@ func (s *search) numbers(f *flat) []number {
 		for at >= 0 && at < len(line) && len(found) < maxDialin {
 			n, to := readNumber(line, at, c.speaks)
 			if to > at && n.digits != "" && !f.taken(l.from+at) && !s.labelled(f, l.from, l.from+at) {
-				n.at, n.line = l.from+at, l.from
+				n.at = l.from + at
 				found = append(found, n)
 			}
 			at = max(to, at+1)
@@ -45,7 +44,7 @@ func (s *search) numbers(f *flat) []number {
 	for _, l := range f.links {
 		if len(found) < maxDialin && len(l.href) > 4 && strings.EqualFold(l.href[:4], "tel:") {
 			if n, _ := readNumber([]byte(l.href[4:]), 0, func() bool { return true }); n.digits != "" {
-				n.at, n.line = l.from, l.from
+				n.at = l.from
 				found = append(found, n)
 			}
 		}
@@ -96,10 +95,7 @@ func (s *search) labelled(f *flat, line, at int) bool {
 	}
 	i := bytes.LastIndexByte(label, ':')
 	if i < 0 {
-		if bytes.HasSuffix(bytes.TrimRight(label, " "), []byte("PIN")) {
-			return true
-		}
-		return false
+		return bytes.HasSuffix(bytes.TrimRight(label, " "), []byte("PIN"))
 	}
 	if bytes.ContainsAny(label[i:], "0123456789") && f.text[at] == '+' {
 		return false // something else stands between

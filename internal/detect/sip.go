@@ -101,7 +101,6 @@ func (s *search) address(f *flat, addr string, src span, at int, scheme bool, va
 	}
 	if (host == "m.webex.com" || under(host, "plcm.vc")) && !strings.Contains(name, ".") {
 		if s.cvi != "" && strings.HasSuffix(s.cvi, "@"+host) {
-			name = strings.TrimSuffix(s.cvi, "@"+host)
 			addr = s.cvi
 		} else if id := firstOf(values, videoID); id != "" {
 			addr = id + "." + addr

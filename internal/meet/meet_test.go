@@ -232,7 +232,7 @@ func TestRoomsAreFresh(t *testing.T) {
 			}
 			return d.URL
 		}
-		if get(a) != get(a) || (get(a) == get(b)) != (a == b) {
+		if first, again := get(a), get(a); first != again || (first == get(b)) != (a == b) {
 			t.Fatalf("rooms of %q and %q", a, b)
 		}
 		if u, err := url.Parse(get(a)); err != nil || strings.Trim(u.Path, "/abcdefghijklmnopqrstuvwxyz234567") != "" {

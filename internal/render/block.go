@@ -120,8 +120,8 @@ func NewBlock(j calendar.JoinDetails, o Options) (Block, error) {
 // execute runs both templates.
 func (s *shelf) execute(l *locale, f fields) (Block, error) {
 	f.L = l
-	f.Font = htmltemplate.CSS(l.Font) //nolint:gosec // from an embedded file
-	f.Href = htmltemplate.URL(f.URL)  //nolint:gosec // checked by checkURL
+	f.Font = htmltemplate.CSS(l.Font) // from an embedded file
+	f.Href = htmltemplate.URL(f.URL)  // checked by checkURL
 	var html, text strings.Builder
 	if err := s.html.Execute(&html, f); err != nil {
 		return Block{}, fmt.Errorf("write join block: %w", err)
@@ -229,7 +229,7 @@ func address(scheme, addr string) (*link, error) {
 	if strings.HasPrefix(addr, "sips:") {
 		scheme = "sips"
 	}
-	return &link{Text: rest, Href: htmltemplate.URL(scheme + ":" + rest)}, nil //nolint:gosec // checked above
+	return &link{Text: rest, Href: htmltemplate.URL(scheme + ":" + rest)}, nil // checked above
 }
 
 // telephone makes a number that a phone dials, PIN included.
@@ -251,7 +251,7 @@ func telephone(d calendar.Dialin) (phone, error) {
 	if p.PIN = strings.Map(keep("0123456789*"), d.PIN); p.PIN != "" {
 		href += ",," + p.PIN + "%23"
 	}
-	p.link = link{Text: number, Href: htmltemplate.URL(href)} //nolint:gosec // digits only
+	p.link = link{Text: number, Href: htmltemplate.URL(href)} // digits only
 	return p, nil
 }
 
