@@ -378,16 +378,14 @@ func TestFresh(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	raw := fixed("key", 32)
-	kid := "kms:" + b64(fixed("authority", 16)) + "/3f2b8c1e-5a4d-4e6f-8a7b-9c0d1e2f3a4b"
-	key, err := seal.NewKey(kid, raw)
+	// The one part that exists under this key comes from the vectors: it must be
+	// the same in every process of the fuzzer.
+	r := readVectors(f, "open.txt")[0]
+	key, err := seal.NewKey(r["kid"], r.bytes(f, "key"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, err := seal.Seal(key, place("h"), []byte(`{"v":1}`))
-	if err != nil {
-		f.Fatal(err)
-	}
+	good := r["jwe"]
 	f.Add(good)
 	head, _, _ := strings.Cut(good, ".")
 	f.Add(head + "..AAAAAAAAAAAAAAAA..AAAAAAAAAAAAAAAAAAAAAA")
@@ -396,7 +394,7 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, jwe string) {
 		h, err := seal.Inspect(jwe)
 		if err != nil {
-			if h != (seal.Header{}) && !errors.Is(err, seal.ErrMalformed) {
+			if h != (seal.Header{}) || !errors.Is(err, seal.ErrMalformed) {
 				t.Errorf("failed with %v and gave %+v", err, h)
 			}
 			return

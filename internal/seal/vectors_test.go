@@ -33,7 +33,7 @@ var update = flag.Bool("update", false, "write the test vectors anew")
 // invalid; with ok, "payload" is what was signed, "thumbprint" the key's.
 type record map[string]string
 
-func readVectors(t *testing.T, name string) (all []record) {
+func readVectors(t testing.TB, name string) (all []record) {
 	t.Helper()
 	f, err := os.Open("testdata/" + name)
 	if err != nil {
@@ -93,7 +93,7 @@ func (r record) int(name string) int64 {
 	return n
 }
 
-func (r record) bytes(t *testing.T, name string) []byte {
+func (r record) bytes(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := base64.RawURLEncoding.DecodeString(r[name])
 	if err != nil {
