@@ -73,7 +73,7 @@ var encoding = base64.RawURLEncoding.Strict()
 
 // broken reports whether a text has line breaks, which would give one message
 // many texts.
-func broken(s string) bool { return strings.ContainsAny(s, "\r\n") }
+func broken(s string) bool { return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 }
 
 // padUnit is the smallest size of a padded plaintext.
 const padUnit = 1024
