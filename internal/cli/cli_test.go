@@ -16,24 +16,20 @@ func call(t *testing.T, args ...string) (int, string, string) {
 }
 
 // background runs a command until stop is called, which returns its exit code.
-func background(t *testing.T, args ...string) (stdout *lines, stop func() int) {
+func background(t *testing.T, args ...string) (out *lines, stop func() int) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	stdout = &lines{more: make(chan string, 100)}
-	var stderr bytes.Buffer
+	ctx, cancel := context.WithCancel(context.Background()) // t.Context ends before clean-up
+	out = &lines{more: make(chan string, 10000)}
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, args, strings.NewReader(""), stdout, &stderr, noEnv) }()
+	go func() { code <- run(ctx, args, strings.NewReader(""), out, out, noEnv) }()
 	stop = func() int {
 		cancel()
 		n := <-code
-		if stderr.Len() > 0 {
-			t.Logf("koyomi %s: %s", args[0], stderr.String())
-		}
 		code <- n
 		return n
 	}
 	t.Cleanup(func() { stop() })
-	return stdout, stop
+	return out, stop
 }
 
 func TestExitCodes(t *testing.T) {
