@@ -20,10 +20,13 @@ import (
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
 )
 
+// TestMain looks for goroutines that were left, and, where KOYOMI_SCHEMA names
+// its folder, holds every answer that the tests got against the schema.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if schemaDir != "" {
-			_ = os.RemoveAll(schemaDir)
+		for _, c := range validateAll() {
+			code = 1
+			fmt.Fprintln(os.Stderr, "schema:", c)
 		}
 		os.Exit(code)
 	}))
@@ -232,46 +235,65 @@ func (r *rig) keep(raw []byte) {
 	r.docs = append(r.docs, rest[:i])
 }
 
-// validate holds the answers against the published schema, where the
-// environment says in which folder it is.
+// answers are those of all tests, by file name.
+var kept struct {
+	sync.Mutex
+	docs map[string][]byte
+}
+
+// validate hands the answers over to what holds them against the published
+// schema when all tests are done.
 func (r *rig) validate() {
-	if os.Getenv("KOYOMI_SCHEMA") == "" || len(r.docs) == 0 {
-		return
+	kept.Lock()
+	defer kept.Unlock()
+	if kept.docs == nil {
+		kept.docs = map[string][]byte{}
 	}
-	xsd, err := schema()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	tmp := r.t.TempDir()
-	args := []string{"--noout", "--schema", xsd}
 	for i, d := range r.docs {
-		name := filepath.Join(tmp, fmt.Sprintf("answer%03d.xml", i))
-		if err := os.WriteFile(name, d, 0o600); err != nil {
-			r.t.Fatal(err)
+		kept.docs[fmt.Sprintf("%s-%03d.xml", strings.ReplaceAll(r.t.Name(), "/", "-"), i)] = d
+	}
+}
+
+// validateAll runs xmllint over the answers, where the environment says in
+// which folder the schema is, and returns what it complains about.
+func validateAll() []string {
+	from := os.Getenv("KOYOMI_SCHEMA")
+	if from == "" {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "ews-schema")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	xsd, err := schema(from, dir)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	args := []string{"--noout", "--schema", xsd}
+	for name, d := range kept.docs {
+		if err := os.WriteFile(filepath.Join(dir, name), d, 0o600); err != nil {
+			return []string{err.Error()}
 		}
-		args = append(args, name)
+		args = append(args, filepath.Join(dir, name))
 	}
 	out, err := exec.Command("xmllint", args...).CombinedOutput()
-	if err == nil {
-		return
-	}
+	var complaints []string
 	for line := range strings.Lines(string(out)) {
 		if !strings.HasSuffix(line, "validates\n") {
-			r.t.Errorf("schema: %s", strings.ReplaceAll(strings.TrimSpace(line), tmp+"/", ""))
+			complaints = append(complaints, strings.ReplaceAll(strings.TrimSpace(line), dir+"/", ""))
 		}
 	}
+	if err != nil && len(complaints) == 0 {
+		complaints = append(complaints, err.Error())
+	}
+	return complaints
 }
 
 // schema returns the path of Messages.xsd in a copy of the schema's folder in
 // which types.xsd, which it imports, is Types.xsd: file systems that do not
 // know the difference have only one of them.
-var schema = sync.OnceValues(func() (string, error) {
-	from := os.Getenv("KOYOMI_SCHEMA")
-	dir, err := os.MkdirTemp("", "ews-schema")
-	if err != nil {
-		return "", err
-	}
-	schemaDir = dir
+func schema(from, dir string) (string, error) {
 	for to, name := range map[string]string{"Messages.xsd": "Messages.xsd", "types.xsd": "Types.xsd", "Types.xsd": "Types.xsd", "xml.xsd": "xml.xsd"} {
 		data, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
@@ -282,9 +304,7 @@ var schema = sync.OnceValues(func() (string, error) {
 		}
 	}
 	return filepath.Join(dir, "Messages.xsd"), nil
-})
-
-var schemaDir string
+}
 
 // The bodies of requests that most tests make.
 
