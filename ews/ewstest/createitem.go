@@ -36,11 +36,6 @@ func (r *request) createItem() error {
 		made[i] = r.create(e)
 	}
 	r.s.mu.Unlock()
-	for _, m := range made {
-		if f, ok := m.err.(*failure); ok && f.fault {
-			return f
-		}
-	}
 	r.begin()
 	for _, m := range made {
 		r.message(m.err, "m:Items", func() {

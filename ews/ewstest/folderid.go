@@ -55,11 +55,11 @@ func (r *request) folderByName(e *wire.Element) (*mailbox, *folder, error) {
 		return nil, nil, fail("ErrorMissingEmailAddress")
 	}
 	id := e.Attr("Id")
+	if (id == "" || strings.ToLower(id) != id) && !r.s.traits.faultsWith200 {
+		return nil, nil, schemaViolation("%q is not a distinguished folder", id)
+	}
 	f := b.distinguished(id)
 	if f == nil {
-		if id == "" || strings.ToLower(id) != id {
-			return nil, nil, schemaViolation("%q is not a distinguished folder", id)
-		}
 		return b, nil, fail("ErrorFolderNotFound")
 	}
 	return b, f, nil

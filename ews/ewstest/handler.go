@@ -32,7 +32,8 @@ type request struct {
 	call   Call
 	fault  Fault
 
-	streaming bool // the answer is written by the operation
+	abort     *failure // found while the answer was being written, and ends the whole request
+	streaming bool     // the answer is written by the operation
 }
 
 // Handler returns the handler that answers EWS at [Path] in any case.
@@ -293,6 +294,9 @@ func (r *request) answer(err error) {
 	status := http.StatusOK
 	doc := r.w
 	var f *failure
+	if err == nil && r.abort != nil {
+		err = r.abort
+	}
 	if errors.As(err, &f) {
 		status, doc = r.faultDocument(f)
 		r.call.Code = f.code

@@ -79,6 +79,9 @@ func (r *request) message(err error, empty string, payload func()) {
 	}
 	name := "m:" + r.call.Op + "ResponseMessage"
 	var f *failure
+	if errors.As(err, &f) && f.fault && r.abort == nil {
+		r.abort = f
+	}
 	switch {
 	case err == nil:
 		r.w.Start(name, "ResponseClass", "Success")

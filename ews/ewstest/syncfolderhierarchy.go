@@ -51,16 +51,16 @@ func (r *request) hierarchy() (*mailbox, []folderFacts, string, error) {
 		return nil, nil, "", fail("ErrorMissingEmailAddress")
 	}
 	state := syncState{box: b.guid, folder: root, epoch: b.epoch}
+	fresh := true
 	if text := strings.TrimSpace(r.body.Value("SyncState")); text != "" {
 		s, ok := decodeState(text)
 		if valid := ok && s.box == b.guid && s.folder == root && s.epoch == b.epoch; valid {
-			state = s
+			state, fresh = s, false
 		} else if !r.s.traits.lenientSyncState {
 			return nil, nil, "", fail("ErrorInvalidSyncStateData")
 		}
 	}
-	fresh := state.base == 0
 	found := slices.DeleteFunc(b.below(root, true), func(f folderFacts) bool { return !fresh && f.born <= state.base })
-	state.base = max(b.cn, 1)
+	state.base = b.cn
 	return b, found, state.encode(), nil
 }

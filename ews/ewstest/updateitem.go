@@ -37,11 +37,6 @@ func (r *request) updateItem() error {
 		}
 		r.s.mu.Unlock()
 	}
-	for _, m := range made {
-		if f, ok := m.err.(*failure); ok && f.fault && !r.fault.InBody {
-			return f
-		}
-	}
 	r.begin()
 	for _, m := range made {
 		r.message(m.err, "m:Items", func() {
