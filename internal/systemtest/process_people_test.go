@@ -1,0 +1,223 @@
+package systemtest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/internal/api"
+	"github.com/koyomi-cal/koyomi/internal/calendar"
+	"github.com/koyomi-cal/koyomi/internal/kms"
+	"github.com/koyomi-cal/koyomi/internal/render"
+	"github.com/koyomi-cal/koyomi/internal/seal"
+)
+
+// This file is what people do in the tests that run processes: they keep a
+// calendar, read their mail and look at the meeting list on a device.
+
+// procMeeting is an appointment that begins so many hours from now.
+func procMeeting(subject, location string, hours int, attendees ...string) ews.CalendarItem {
+	start := time.Now().UTC().Truncate(time.Hour).Add(time.Duration(hours) * time.Hour)
+	it := ews.CalendarItem{
+		Subject: subject, Location: location, Start: start, End: start.Add(30 * time.Minute), Status: ews.Busy,
+		Body: &ews.Body{Type: ews.BodyHTML, Content: "<html><body><p>Agenda of " + subject + "</p></body></html>"},
+	}
+	for _, a := range attendees {
+		it.RequiredAttendees = append(it.RequiredAttendees, ews.Attendee{EmailAddress: ews.EmailAddress{Address: a}})
+	}
+	return it
+}
+
+// procWeekly makes a series of an appointment.
+func procWeekly(it ews.CalendarItem, times int) ews.CalendarItem {
+	it.Recurrence = &ews.Recurrence{
+		Pattern: ews.Weekly, Interval: 1, DaysOfWeek: []string{it.Start.Weekday().String()}, FirstDayOfWeek: "Monday",
+		StartDate: it.Start.Format(time.DateOnly), Count: times,
+	}
+	return it
+}
+
+// procSave saves an item, and sends the invitations if send says so.
+func procSave(ctx context.Context, box *ews.Mailbox, it ews.CalendarItem, send bool) (ews.ItemID, error) {
+	mode := ews.SendToNone
+	if send {
+		mode = ews.SendToAllAndSaveCopy
+	}
+	results, err := box.CreateItem(ctx, ews.CreateItemRequest{Items: []ews.CalendarItem{it}, Send: mode})
+	switch {
+	case err != nil:
+		return ews.ItemID{}, err
+	case len(results) != 1:
+		return ews.ItemID{}, errors.New("the server did not say which item it made")
+	}
+	return results[0].Item.ItemID, results[0].Err
+}
+
+// procItem reads an item with everything.
+func procItem(t *testing.T, box *ews.Mailbox, id ews.ItemID) ews.CalendarItem {
+	t.Helper()
+	results, err := box.GetItem(t.Context(), ews.CalendarShape(ews.BodyBest, ews.PublicString("KoyomiJoin")), id.Ref())
+	if err != nil || len(results) != 1 || results[0].Err != nil {
+		t.Fatalf("read an item: %v %v", err, results)
+	}
+	return results[0].Item
+}
+
+// procCopies finds somebody's items with a subject, masters once.
+func procCopies(t *testing.T, box *ews.Mailbox, subject string) (found []ews.CalendarItem) {
+	t.Helper()
+	for state, last := "", false; !last; {
+		page, err := box.SyncFolderItems(t.Context(), ews.SyncFolderItemsRequest{State: state, Shape: ews.Shape{Fields: ews.Fields("item:Subject")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range page.Changes {
+			if c.Item.Subject == subject {
+				found = append(found, procItem(t, box, c.Item.ItemID))
+			}
+		}
+		state, last = page.State, page.Last
+	}
+	return found
+}
+
+func procBody(it *ews.CalendarItem) calendar.Body {
+	b := calendar.Body{Type: calendar.BodyText, Whole: true}
+	if it.Body != nil {
+		b.Content = it.Body.Content
+		if it.Body.Type == ews.BodyHTML {
+			b.Type = calendar.BodyHTML
+		}
+	}
+	return b
+}
+
+// procService is the address of the meeting service that the connector uses.
+const procService = "https://meet.example.net/"
+
+// procBlocks counts the join blocks for a link that an item shows. Links of the
+// service that stand outside of a block for that one count a hundred each.
+func procBlocks(it *ews.CalendarItem, link string) (blocks int) {
+	body := procBody(it)
+	for link != "" && render.Find(body, link).State == render.Whole {
+		rest, err := render.Remove(body, link)
+		if err != nil {
+			break
+		}
+		blocks, body = blocks+1, rest
+	}
+	return blocks + 100*strings.Count(body.Content, procService)
+}
+
+// procLink is the link that the connector has noted on its organizer's copy.
+func procLink(it *ews.CalendarItem) string {
+	link, _ := it.Property(ews.PublicString("KoyomiJoin"))
+	return link
+}
+
+// procMail counts the meeting requests in somebody's Inbox, by subject.
+func procMail(t *testing.T, box *ews.Mailbox) map[string]int {
+	t.Helper()
+	mails := map[string]int{}
+	for state, last := "", false; !last; {
+		page, err := box.SyncFolderItems(t.Context(), ews.SyncFolderItemsRequest{
+			Folder: ews.FolderRef{Distinguished: "inbox"}, State: state, Shape: ews.Shape{Fields: ews.Fields("item:Subject", "item:ItemClass")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range page.Changes {
+			if strings.HasPrefix(c.Item.ItemClass, "IPM.Schedule.Meeting.Request") {
+				mails[c.Item.Subject]++
+			}
+		}
+		state, last = page.State, page.Last
+	}
+	return mails
+}
+
+// procDevice is a device of a user: it holds the user's own keys and reads what
+// the cloud delivers.
+type procDevice struct {
+	t     *testing.T
+	cloud *api.Client
+	keys  *kms.Client
+}
+
+// device redeems a user's codes.
+func (s *procSystem) device(user int) *procDevice {
+	s.t.Helper()
+	who := s.people[user]
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	identity, err := kms.Redeem(s.t.Context(), kms.ClientOptions{URL: s.kmsURL, Key: key}, who.KMSCode)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	answer, err := api.Redeem(s.t.Context(), api.ClientOptions{URL: s.cloudURL}, who.CloudCode)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	d := &procDevice{t: s.t}
+	if d.keys, err = kms.NewClient(kms.ClientOptions{URL: s.kmsURL, Key: key, Identity: identity}); err != nil {
+		s.t.Fatal(err)
+	}
+	if d.cloud, err = api.NewClient(api.ClientOptions{URL: s.cloudURL, Credential: answer.Credential}); err != nil {
+		s.t.Fatal(err)
+	}
+	return d
+}
+
+// list opens the whole meeting list.
+func (d *procDevice) list() (heads []calendar.Head) {
+	d.t.Helper()
+	mine, err := d.keys.Mine(d.t.Context())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, res := range mine {
+		for after, more := int64(0), true; more; {
+			page, err := d.cloud.Items(d.t.Context(), res.ID, after)
+			if e, is := errors.AsType[*api.Error](err); is && e.Code == api.CodeNotFound {
+				break // nothing was delivered yet
+			} else if err != nil {
+				d.t.Fatal(err)
+			}
+			for _, e := range page.Items {
+				if e.Deleted || e.Part != seal.PartHead {
+					continue
+				}
+				text, err := seal.Open(res.Head, seal.Header{Org: res.Org, Resource: res.ID, Item: e.Item, Part: e.Part, Rev: e.Rev}, e.JWE)
+				if err != nil {
+					d.t.Fatal(err)
+				}
+				m, err := calendar.Decode(text, nil)
+				if err != nil {
+					d.t.Fatal(err)
+				}
+				heads = append(heads, m.Head)
+			}
+			after, more = page.Cursor, page.More
+		}
+	}
+	return heads
+}
+
+// entries are those of the list with a subject.
+func (d *procDevice) entries(subject string) (heads []calendar.Head) {
+	d.t.Helper()
+	for _, h := range d.list() {
+		if h.Subject == subject {
+			heads = append(heads, h)
+		}
+	}
+	return heads
+}
