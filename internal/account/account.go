@@ -49,7 +49,7 @@ const (
 	Cloud Kind = "cloud"
 )
 
-// ErrCode: a text that is no code of this kind. The message says which server
+// ErrCode means a text that is no code of this kind. The message says which server
 // it is for, if it is a code at all.
 var ErrCode = errors.New("not a one-time code")
 

@@ -23,7 +23,7 @@ type Subject struct {
 	Account   string // id of an account that a further device of the same person gets
 }
 
-// ErrSubject: both fields are set, or one is out of form. The message says which.
+// ErrSubject means that both fields are set, or that one is out of form. The message says which.
 var ErrSubject = errors.New("enrolment")
 
 // Enrol makes a one-time code and stores it, and returns it with the id of the

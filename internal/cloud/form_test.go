@@ -2,6 +2,7 @@ package cloud_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -97,7 +98,7 @@ func TestNothingReadableFits(t *testing.T) {
 		if err != nil || len(files) < 4 {
 			t.Fatal(files, err)
 		}
-		all := []byte(w.log.String())
+		all := bytes.Clone(w.log.Bytes())
 		for _, name := range files {
 			raw, err := os.ReadFile(name)
 			if err != nil {
@@ -136,7 +137,7 @@ func TestRevisionsOverTheWire(t *testing.T) {
 		}
 		put(t, connector, res, item, "h", 5)
 		_, err := connector.Put(ctx, res, item, "h", api.Part{Rev: 4, JWE: sealed(res, item, "h", 4)})
-		stale, ok := err.(*api.Error)
+		stale, ok := errors.AsType[*api.Error](err)
 		if !ok || stale.Code != api.CodeStale || stale.Rev != 5 || stale.Temporary() {
 			t.Errorf("an older revision: %v", err)
 		}

@@ -26,7 +26,7 @@ type Subject struct {
 	Connector string // name, the same for all nodes that serve together
 }
 
-// ErrSubject: no subject, both, or one out of form. The message says what is.
+// ErrSubject means no subject, both, or one out of form. The message says what is.
 var ErrSubject = errors.New("enrolment")
 
 // Enrol makes a one-time code and stores it. It works on the database, also

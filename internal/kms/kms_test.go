@@ -385,7 +385,7 @@ func TestAtRest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := []byte(w.log.String())
+		text := bytes.Clone(w.log.Bytes())
 		for _, f := range files {
 			raw, err := os.ReadFile(f)
 			if err != nil {

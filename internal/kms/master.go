@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// ErrMaster: the master key's file is missing, out of form, open to others, or
+// ErrMaster means that the master key's file is missing, out of form, open to others, or
 // not the one that the database was made under. The message says what to do.
 var ErrMaster = errors.New("master key")
 

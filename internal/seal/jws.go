@@ -15,7 +15,7 @@ import (
 // maxSigned is the longest JWS that is looked at.
 const maxSigned = 64 << 10
 
-// ErrSignature: a JWS out of form, by another algorithm, or not by this key.
+// ErrSignature means a JWS out of form, by another algorithm, or not by this key.
 var ErrSignature = errors.New("signature is not valid")
 
 // JWS is a signed message (RFC 7515, compact form) whose signature has not been

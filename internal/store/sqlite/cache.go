@@ -79,7 +79,7 @@ func (r *renewable) use(ctx context.Context, fn func(d *db, gen int) error) erro
 	}
 	old := r.db
 	if e := old.close(); e != nil {
-		err = fmt.Errorf("%w (closing it: %v)", err, e)
+		err = fmt.Errorf("%w (closing it: %w)", err, e)
 	}
 	d, e := r.openAnew(context.WithoutCancel(ctx))
 	if e != nil {
@@ -166,7 +166,7 @@ func (c *Cache) change(ctx context.Context, mailboxes []string, fn func(tx *sql.
 		return d.update(ctx, fn)
 	})
 	if errors.Is(err, errStaleLoad) {
-		return fmt.Errorf("%w: %s: %v; load it again", store.ErrLost, c.file.opts.Path, err)
+		return fmt.Errorf("%w: %s: %w; load it again", store.ErrLost, c.file.opts.Path, err)
 	}
 	return err
 }

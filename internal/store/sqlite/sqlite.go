@@ -73,7 +73,7 @@ func open(ctx context.Context, o Options, k kind) (_ *db, err error) {
 	d := &db{path: o.Path, kind: k}
 	defer func() {
 		if err != nil {
-			d.close()
+			err = errors.Join(err, d.close())
 		}
 	}()
 	if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {
@@ -81,7 +81,7 @@ func open(ctx context.Context, o Options, k kind) (_ *db, err error) {
 	}
 	if o.Exclusive {
 		if d.lock, err = lockFile(o.Path + ".lock"); err != nil {
-			return nil, fmt.Errorf("%w: %s is in use by another running server; stop it first, or give this one a data folder of its own (%v)",
+			return nil, fmt.Errorf("%w: %s is in use by another running server; stop it first, or give this one a data folder of its own (%w)",
 				store.ErrBusy, o.Path, err)
 		}
 	}

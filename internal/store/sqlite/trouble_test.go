@@ -66,7 +66,7 @@ func TestDamagedFile(t *testing.T) {
 		"cut short":   func(whole []byte) []byte { return whole[:len(whole)/2] },
 		"zeros within": func(whole []byte) []byte {
 			b := bytes.Clone(whole)
-			clear(b[100:len(b)])
+			clear(b[100:])
 			return b
 		},
 	}
