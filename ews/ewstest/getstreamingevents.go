@@ -199,6 +199,8 @@ func (o *streaming) pause() {
 
 // deliver sends what waits. It returns false where the stream is over.
 func (o *streaming) deliver() bool {
+	o.r.s.mu.RLock() // until the change that woke us is done, so that its events travel together
+	o.r.s.mu.RUnlock()
 	dirty, kicked, severed := o.stream.take()
 	if severed {
 		o.r.hangUp()
