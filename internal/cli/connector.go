@@ -129,7 +129,11 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 // peer is a server that the connector calls, with its one-time code.
 func (p peerConfig) peer(env *environment, name string) node.Peer {
 	return node.Peer{URL: p.URL, CAFile: p.CAFile, Code: func() (string, error) {
-		return readSecret(env, name+".code_file", p.CodeFile, name+"-code")
+		code, err := readSecret(env, name+".code_file", p.CodeFile, name+"-code")
+		if err != nil {
+			err = fmt.Errorf("%w (this connector is not enrolled yet: `koyomi %s enrol --connector NAME` prints a one-time code)", err, name)
+		}
+		return code, err
 	}}
 }
 
