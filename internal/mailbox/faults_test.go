@@ -99,6 +99,29 @@ func TestRestartInTheMiddleOfAWrite(t *testing.T) {
 	}
 }
 
+// A trace that was lost with the cache is written anew from what a view shows:
+// not for every appointment, but for whatever asks for a meeting or has one.
+func TestLostStateNamesItsReasonsAgain(t *testing.T) {
+	t.Parallel()
+	w, b := quiet(t, 1)
+	done := b[0].meeting(nil)
+	optedOut := b[0].meeting(nil)
+	silent := b[0].meeting(func(it *calendar.Item) { it.Location = "Room 1" })
+	w.pass(time.Minute)
+	optedOut.Body.Content = "agenda\r\n"
+	b[0].touch(optedOut)
+	w.pass(time.Minute)
+	w.log = nil
+	b[0].state = mailbox.New(start)
+	b[0].queue = append(b[0].queue, mailbox.Started{})
+	w.pass(time.Minute)
+	b[0].wantReason(done, mailbox.Done)
+	b[0].wantReason(optedOut, mailbox.OptedOut)
+	if log := strings.Join(w.log, "\n"); strings.Contains(log, b[0].rules.Entry(silent.Key())) {
+		t.Errorf("an appointment without a keyword is traced:\n%s", log)
+	}
+}
+
 func TestBusyIsHonoured(t *testing.T) {
 	t.Parallel()
 	w, b := quiet(t, 1)

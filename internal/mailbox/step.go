@@ -256,6 +256,17 @@ func orReason(r, def Reason) Reason {
 	return r
 }
 
+// noted remembers why nothing is to be done with an item that was seen in a
+// view. The trace names it where somebody asked for something: it is all that
+// tells why, after the cache was lost.
+func (s *turn) noted(t *tracked, why Reason) {
+	if why == NothingAsked {
+		t.Reason = why
+		return
+	}
+	s.trace(t, why)
+}
+
 // viewedAll takes in the whole horizon: lists it, and looks again at whatever
 // might want a write.
 func (s *turn) viewedAll(ev Viewed) {
@@ -276,7 +287,7 @@ func (s *turn) viewedAll(ev Viewed) {
 		if (v.do != nothing || t.Intent != nil) && !t.reading && t.joining == "" {
 			s.get(it.ID)
 		} else if v.do == nothing && t.Due.IsZero() && t.Reason == "" {
-			t.Reason = v.reason
+			s.noted(t, v.reason)
 		}
 	}
 	for i := range ev.Masters {
