@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-APT  := chromium fonts-noto-cjk python3-exchangelib libxml2-utils gcc libc6-dev
+APT  := chromium fonts-noto-cjk python3-exchangelib libxml2-utils libreoffice-writer-nogui gcc libc6-dev
 UI   := internal/web/ui
 LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
@@ -36,12 +36,13 @@ test: ## everything: unit tests with the race detector, a third-party client, th
 	@missing=$$(for p in $(APT); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done | xargs); \
 	cmp -s $(UI)/package-lock.json $(UI)/node_modules/.lock || missing="$$missing $(UI)/node_modules"; \
 	if [ -n "$$missing" ]; then echo "missing for the tests: $$missing; install it with: make deps" >&2; exit 1; fi
-	KOYOMI_REQUIRE=1 go test -race $(TESTFLAGS) ./...
+	KOYOMI_REQUIRE=1 KOYOMI_SOFFICE=/usr/bin/soffice go test -race -timeout 20m $(TESTFLAGS) ./...
+	cd $(UI) && npm run --silent check && npm run --silent test && npm run --silent e2e
 
 lint: ## gofmt, go vet and the linters of .golangci.yml
 	@bad=$$(git ls-files '*.go' | xargs -r gofmt -l); if [ -n "$$bad" ]; then echo "gofmt -w $$bad" >&2; exit 1; fi
 	go vet ./...
-	$(LINT) run ./...
+	$(LINT) run --allow-parallel-runners ./...
 
 web: ## rebuild the web apps that are embedded in the binary
 	cd $(UI) && npm ci --no-audit --no-fund --loglevel=error && npm run build

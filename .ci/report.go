@@ -33,7 +33,9 @@ func main() {
 	for in.Scan() {
 		var e event
 		if json.Unmarshal(in.Bytes(), &e) != nil {
-			fmt.Fprintln(os.Stderr, in.Text())
+			if !*short {
+				fmt.Println(in.Text())
+			}
 			continue
 		}
 		if e.Package == "" {

@@ -293,6 +293,23 @@ func TestPageWalksTheRoad(t *testing.T) {
 	}
 }
 
+// TestPageRemovesWhatHasNoGuests: there is nobody to tell.
+func TestPageRemovesWhatHasNoGuests(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	begin := time.Now().Add(time.Hour)
+	var made eventJSON
+	if code := ask(t, "POST", d.page+"/api/events", map[string]any{"subject": "Alone", "start": begin, "end": begin.Add(time.Hour)}, &made); code != 200 || made.ID == "" {
+		t.Fatalf("%d %+v", code, made)
+	}
+	if code := ask(t, "DELETE", d.page+"/api/events/"+escape(made.ID), nil, nil); code != 200 {
+		t.Errorf("delete: %d", code)
+	}
+	if code := ask(t, "DELETE", d.page+"/api/events/"+escape(made.ID), nil, nil); code < 400 {
+		t.Errorf("deleted twice: %d", code)
+	}
+}
+
 func escape(id string) string {
 	return strings.NewReplacer("/", "%2F", "+", "%2B", "=", "%3D").Replace(id)
 }

@@ -385,12 +385,16 @@ func (p *page) update(r *http.Request) (any, error) {
 	return p.event(r.Context(), id)
 }
 
-// remove cancels a meeting that people were invited to; it declines somebody
-// else's.
+// remove deletes an appointment, cancels a meeting that people were invited to,
+// and declines somebody else's.
 func (p *page) remove(r *http.Request) (any, error) {
 	e, err := p.event(r.Context(), ews.ItemID{ID: r.PathValue("id")})
 	if err != nil {
 		return nil, err
+	}
+	if e.Mine && len(e.Attendees) == 0 {
+		// No operation of package ews deletes: Koyomi never does.
+		return struct{}{}, p.exchange.Remove(people()[0].Address, e.ID)
 	}
 	action := ews.CancelCalendarItem
 	if !e.Mine {
