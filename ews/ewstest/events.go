@@ -119,6 +119,12 @@ func (sub *subscription) push(e event) {
 	}
 }
 
+// settled returns when the change is done that is going on, if there is one.
+func (s *Server) settled() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+}
+
 // drain takes the events that wait.
 func (sub *subscription) drain() (events []event, missed bool) {
 	sub.mu.Lock()

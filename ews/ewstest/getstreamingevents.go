@@ -199,8 +199,7 @@ func (o *streaming) pause() {
 
 // deliver sends what waits. It returns false where the stream is over.
 func (o *streaming) deliver() bool {
-	o.r.s.mu.RLock() // until the change that woke us is done, so that its events travel together
-	o.r.s.mu.RUnlock()
+	o.r.s.settled() // so that the events of one change travel together
 	dirty, kicked, severed := o.stream.take()
 	if severed {
 		o.r.hangUp()

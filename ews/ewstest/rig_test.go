@@ -3,6 +3,8 @@ package ewstest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -389,3 +391,13 @@ func (r *rig) get(mailbox, id string, fields ...string) *wire.Element {
 }
 
 const tomorrow = `<t:Start>2026-11-24T10:00:00Z</t:Start><t:End>2026-11-24T11:00:00Z</t:End>`
+
+// clientFor returns a client that trusts the server.
+func clientFor(t *testing.T, s *Server) *http.Client {
+	t.Helper()
+	pool := x509.NewCertPool()
+	if len(s.CA) > 0 && !pool.AppendCertsFromPEM(s.CA) {
+		t.Fatal("the authority's certificate is not readable")
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+}
