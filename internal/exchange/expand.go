@@ -8,9 +8,21 @@ import (
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 )
 
-// maxOccurrences bounds how many steps a pattern is followed: 110 years of a
-// daily meeting.
-const maxOccurrences = 40000
+// years bounds how long a pattern is followed.
+const years = 60
+
+// steps is how many steps of a pattern can lie in these years.
+func steps(p ews.RecurrencePattern) int {
+	switch p {
+	case ews.Daily:
+		return years * 366
+	case ews.Weekly:
+		return years * 53
+	case ews.AbsoluteMonthly, ews.RelativeMonthly:
+		return years * 12
+	}
+	return years
+}
 
 // expand returns the times of a series' occurrences in a window, deleted ones
 // left out, modified ones at their original times ([MS-OXOCAL] 2.2.1.44,
@@ -59,7 +71,7 @@ func follow(master *ews.CalendarItem, visit func(calendar.Window) bool) {
 		return
 	}
 	counted := 0
-	for step := range maxOccurrences {
+	for step := range steps(p.Pattern) {
 		for _, day := range p.days(step) {
 			if day.Before(p.first) {
 				continue

@@ -53,6 +53,9 @@ type view struct {
 func (v *view) sort(found []ews.CalendarItem) {
 	for i := range found {
 		it := &found[i]
+		if !v.w.Contains(it.Start, it.End) {
+			continue // some servers show what only touches the window
+		}
 		key := toGOID(it)
 		if key == "" {
 			key = it.UID
