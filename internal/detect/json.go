@@ -95,7 +95,7 @@ func RunJSON(ctx context.Context, r io.Reader, w io.Writer, rules *Rules) error 
 	enc.SetEscapeHTML(false)
 	broken := false
 	for {
-		line, err := readLine(in)
+		line, err := readLine(in, maxLine)
 		if len(line) > 0 || errors.Is(err, errLong) {
 			if ok, werr := d.answerLine(enc, line, errors.Is(err, errLong)); werr != nil {
 				return fmt.Errorf("write answer: %w", werr)
@@ -159,16 +159,16 @@ func (d *Detector) answerLine(enc *json.Encoder, line []byte, long bool) (ok boo
 
 var errLong = errors.New("line too long")
 
-// readLine reads one line without its end. Empty lines are passed over by the
-// caller.
-func readLine(in *bufio.Reader) ([]byte, error) {
+// readLine reads one line of at most most bytes, without its end. Empty lines
+// are passed over by the caller.
+func readLine(in *bufio.Reader, most int) ([]byte, error) {
 	var line []byte
 	long := false
 	for {
 		part, err := in.ReadSlice('\n')
 		if !long {
 			line = append(line, part...)
-			long = len(line) > maxLine
+			long = len(line) > most
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -71,27 +72,19 @@ func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
 func TestLongLine(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("skipped: reads 25 MiB")
+	in := bufio.NewReaderSize(strings.NewReader("{}\r\n"+strings.Repeat("x", 100)+"\nshort\n"+strings.Repeat("y", 100)), 16)
+	for _, want := range []struct {
+		line string
+		err  error
+	}{{"{}", nil}, {"", errLong}, {"short", nil}, {"", io.EOF}} {
+		line, err := readLine(in, 50)
+		if string(line) != want.line || !errors.Is(err, want.err) {
+			t.Errorf("%q %v, want %q %v", line, err, want.line, want.err)
+		}
 	}
-	in := io.MultiReader(strings.NewReader(`{"id":"x","body":"`), io.LimitReader(ones{}, maxLine), strings.NewReader("\"}\n{\"id\":\"y\"}\n"))
 	var out bytes.Buffer
-	if err := RunJSON(t.Context(), in, &out, nil); !errors.Is(err, ErrBrokenLine) {
-		t.Fatal(err)
+	ok, err := New(nil).answerLine(json.NewEncoder(&out), nil, true)
+	if ok || err != nil || !strings.Contains(out.String(), "longer than 24 MiB") {
+		t.Errorf("%v %v %q", ok, err, out.String())
 	}
-	var first struct{ Error string }
-	line, rest, _ := strings.Cut(out.String(), "\n")
-	if err := json.Unmarshal([]byte(line), &first); err != nil || !strings.Contains(first.Error, "24 MiB") || !strings.HasPrefix(rest, `{"id":"y","join":false`) {
-		t.Errorf("%q then %q", line, rest)
-	}
-}
-
-// ones is an endless text.
-type ones struct{}
-
-func (ones) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = '1'
-	}
-	return len(p), nil
 }

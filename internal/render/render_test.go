@@ -315,19 +315,24 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+var (
+	attributes = regexp.MustCompile(`<(table|tr|td|p|b|span|div|body)\b[^>]*>`)
+	comments   = regexp.MustCompile(`(?s)<!--.*?-->`)
+	someWords  = regexp.MustCompile(`meeting|Koyomi`)
+)
+
 // rewrite does to HTML what Word does when it saves a mail: attributes gone
 // (but for href), entities instead of characters, white space laid out anew,
 // text in spans, <o:p> in paragraphs.
 func rewrite(html string) string {
-	attrs := regexp.MustCompile(`<(table|tr|td|p|b|span|div|body)\b[^>]*>`)
-	html = attrs.ReplaceAllString(html, "<$1>")
-	html = regexp.MustCompile(`(?s)<!--.*?-->`).ReplaceAllString(html, "")
+	html = attributes.ReplaceAllString(html, "<$1>")
+	html = comments.ReplaceAllString(html, "")
 	html = strings.ReplaceAll(html, "<table>", "<table class=MsoNormalTable border=0><tbody>")
 	html = strings.ReplaceAll(html, "</table>", "</tbody></table>")
 	html = strings.ReplaceAll(html, "<p>", "<p class=MsoNormal>\r\n<span\r\nstyle='color:black'>")
 	html = strings.ReplaceAll(html, "</p>", "<o:p></o:p></span>\r\n</p>\r\n\r\n")
 	html = strings.ReplaceAll(html, "&#43;", "+")
-	html = regexp.MustCompile(`meeting|Koyomi`).ReplaceAllStringFunc(html, func(s string) string {
+	html = someWords.ReplaceAllStringFunc(html, func(s string) string {
 		return s[:3] + "</span><span lang=EN-GB>" + s[3:]
 	})
 	html = strings.ReplaceAll(html, "Join the online", "Join&nbsp;the\r\nonline")
