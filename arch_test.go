@@ -9,7 +9,9 @@
 package koyomi_test
 
 import (
+	"fmt"
 	"go/ast"
+	"go/token"
 	"path"
 	"slices"
 	"strconv"
@@ -119,72 +121,132 @@ func allowed(table map[string]string, from, to string) bool {
 	return slices.Contains(row, everything) || slices.Contains(row, to)
 }
 
-func TestImports(t *testing.T) {
-	t.Parallel()
-	for _, f := range sources(t) {
-		if f.Dir == "." {
-			continue
-		}
-		if _, known := edges[f.Dir]; !known {
-			t.Errorf("%s: package %s has no row in the import table of arch_test.go", f.Path, f.Dir)
-			continue
-		}
-		for _, to := range ours(f.AST) {
-			if to == f.Dir && f.Test {
-				continue // an external test of its own package
-			}
-			ok := allowed(edges, f.Dir, to) || f.Test && allowed(testEdges, f.Dir, to)
-			if users, is := wiring[to]; is && !slices.Contains(users, f.Dir) {
-				ok = false
-			}
-			if !ok {
-				t.Errorf("%s: %s may not import %s", f.Path, f.Dir, to)
-			}
-		}
-	}
+// rules are what holds for each file by itself. A rule returns what is wrong.
+var rules = map[string]func(source) []string{
+	"imports": importRule, "standard library": stdlibRule, "purity": pureRule,
+	"function length": lengthRule, "side doors": doorRule, "interface size": interfaceRule,
 }
 
-func TestStandardLibraryOnly(t *testing.T) {
+func TestRules(t *testing.T) {
 	t.Parallel()
-	for _, f := range sources(t) {
-		if f.Test || !slices.Contains(stdlibOnly, f.Dir) {
-			continue
-		}
-		for _, p := range paths(f.AST) {
-			if host, _, _ := strings.Cut(p, "/"); strings.Contains(host, ".") && !strings.HasPrefix(p, module+"/") {
-				t.Errorf("%s: %s uses the standard library only, not %s", f.Path, f.Dir, p)
-			}
-			if f.Dir == "ews/ewstest" && path.Base(p) == "testing" {
-				t.Errorf("%s: the simulator runs in programs too and may not import %s", f.Path, p)
-			}
-		}
-	}
-}
-
-func TestPurePackages(t *testing.T) {
-	t.Parallel()
-	banned := []string{"net", "net/http", "database/sql", "os", "os/exec", "log", "io/fs", "io/ioutil"}
-	clock := []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "NewTimer", "NewTicker", "Tick"}
-	for _, f := range sources(t) {
-		if f.Test || !slices.Contains(pure, f.Dir) {
-			continue
-		}
-		for _, p := range paths(f.AST) {
-			if slices.Contains(banned, p) {
-				t.Errorf("%s: %s is pure and may not import %s", f.Path, f.Dir, p)
-			}
-		}
-		ast.Inspect(f.AST, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.GoStmt:
-				t.Errorf("%s: %s is pure and may not start a goroutine", f.pos(n.Pos()), f.Dir)
-			case *ast.SelectorExpr:
-				if name, is := selector(n, "time"); is && slices.Contains(clock, name) {
-					t.Errorf("%s: %s is pure and takes the time as an argument, not from time.%s", f.pos(n.Pos()), f.Dir, name)
+	files := sources(t)
+	for name, rule := range rules {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, f := range files {
+				for _, fault := range rule(f) {
+					t.Error(fault)
 				}
 			}
-			return true
 		})
+	}
+}
+
+// importRule holds the table above.
+func importRule(f source) (faults []string) {
+	if f.Dir == "." {
+		return nil
+	}
+	if _, known := edges[f.Dir]; !known {
+		return []string{fmt.Sprintf("%s: package %s has no row in the import table of arch_test.go", f.Path, f.Dir)}
+	}
+	for _, to := range ours(f.AST) {
+		if to == f.Dir && f.Test {
+			continue // an external test of its own package
+		}
+		ok := allowed(edges, f.Dir, to) || f.Test && allowed(testEdges, f.Dir, to)
+		if users, is := wiring[to]; is && !slices.Contains(users, f.Dir) {
+			ok = false
+		}
+		if !ok {
+			faults = append(faults, fmt.Sprintf("%s: %s may not import %s", f.Path, f.Dir, to))
+		}
+	}
+	return faults
+}
+
+func stdlibRule(f source) (faults []string) {
+	if f.Test || !slices.Contains(stdlibOnly, f.Dir) {
+		return nil
+	}
+	for _, p := range paths(f.AST) {
+		if host, _, _ := strings.Cut(p, "/"); strings.Contains(host, ".") && !strings.HasPrefix(p, module+"/") {
+			faults = append(faults, fmt.Sprintf("%s: %s uses the standard library only, not %s", f.Path, f.Dir, p))
+		}
+		if f.Dir == "ews/ewstest" && path.Base(p) == "testing" {
+			faults = append(faults, fmt.Sprintf("%s: the simulator runs in programs too and may not import %s", f.Path, p))
+		}
+	}
+	return faults
+}
+
+func pureRule(f source) (faults []string) {
+	banned := []string{"net", "net/http", "database/sql", "os", "os/exec", "log", "io/fs", "io/ioutil"}
+	clock := []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "NewTimer", "NewTicker", "Tick"}
+	if f.Test || !slices.Contains(pure, f.Dir) {
+		return nil
+	}
+	for _, p := range paths(f.AST) {
+		if slices.Contains(banned, p) {
+			faults = append(faults, fmt.Sprintf("%s: %s is pure and may not import %s", f.Path, f.Dir, p))
+		}
+	}
+	ast.Inspect(f.AST, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			faults = append(faults, fmt.Sprintf("%s: %s is pure and may not start a goroutine", f.pos(n.Pos()), f.Dir))
+		case *ast.SelectorExpr:
+			if name, is := selector(n, "time"); is && slices.Contains(clock, name) {
+				faults = append(faults, fmt.Sprintf("%s: %s is pure and takes the time as an argument, not from time.%s", f.pos(n.Pos()), f.Dir, name))
+			}
+		}
+		return true
+	})
+	return faults
+}
+
+// TestRulesCatch: each rule finds what it is for, and leaves alone what it is
+// not for.
+func TestRulesCatch(t *testing.T) {
+	t.Parallel()
+	us := func(p string) string { return "package x\nimport _ \"" + module + "/" + p + "\"" }
+	tests := []struct{ rule, path, text, want string }{
+		{"imports", "internal/cloud/x.go", us("internal/seal"), "internal/cloud may not import internal/seal"},
+		{"imports", "internal/cloud/x_test.go", us("internal/kms"), "internal/cloud may not import internal/kms"},
+		{"imports", "internal/kms/x.go", us("internal/calendar"), "internal/kms may not import internal/calendar"},
+		{"imports", "internal/connector/x.go", us("ews"), "internal/connector may not import ews"},
+		{"imports", "internal/connector/x_test.go", us("ews"), ""},
+		{"imports", "ews/x.go", us("internal/calendar"), "ews may not import internal/calendar"},
+		{"imports", "internal/demo/x.go", us("internal/cli"), "internal/demo may not import internal/cli"},
+		{"imports", "internal/demo/x.go", us("internal/cloud"), ""},
+		{"imports", "internal/helper/x.go", "package helper", "package internal/helper has no row"},
+		{"imports", "internal/cloud/sub/x.go", "package sub", "package internal/cloud/sub has no row"},
+		{"standard library", "ews/x.go", "package x\nimport _ \"golang.org/x/net/html\"", "not golang.org/x/net/html"},
+		{"standard library", "ews/ewstest/x.go", "package x\nimport _ \"testing\"", "may not import testing"},
+		{"standard library", "internal/detect/x.go", "package x\nimport _ \"golang.org/x/net/html\"", ""},
+		{"purity", "internal/mailbox/x.go", "package x\nimport _ \"os\"", "may not import os"},
+		{"purity", "internal/mailbox/x.go", "package x\nimport \"time\"\nvar t = time.Now()", "not from time.Now"},
+		{"purity", "internal/detect/x.go", "package x\nfunc f() { go f() }", "may not start a goroutine"},
+		{"purity", "internal/connector/x.go", "package x\nimport \"time\"\nvar t = time.Now()", ""},
+		{"function length", "ews/x.go", "package x\nfunc f() {" + strings.Repeat("\n", 160) + "}", "f has 160 lines"},
+		{"side doors", "ews/x.go", "package x\nimport \"fmt\"\nfunc f() { fmt.Println() }", "do not use fmt.Println"},
+		{"side doors", "ews/x.go", "package x\nfunc f() { panic(1) }", "instead of panicking"},
+		{"side doors", "ews/x.go", "package x\nfunc init() {}", "no init functions"},
+		{"side doors", "ews/x.go", "package x\nimport \"log\"\nvar l log.Logger", "*slog.Logger"},
+		{"side doors", "internal/cli/x.go", "package x\nimport \"os\"\nfunc f() { os.Exit(1) }", "do not use os.Exit"},
+		{"side doors", "cmd/koyomi/x.go", "package main\nimport \"os\"\nfunc f() { os.Exit(1) }", ""},
+		{"interface size", "ews/x.go", "package x\ntype I interface { A(); B(); C(); D(); E(); F() }", "an interface of 6 methods"},
+		{"interface size", "internal/store/x.go", "package x\ntype I interface { A(); B(); C(); D(); E(); F() }", ""},
+	}
+	for _, tt := range tests {
+		f, err := parse(token.NewFileSet(), tt.path, []byte(tt.text))
+		if err != nil {
+			t.Fatalf("%s: %v", tt.text, err)
+		}
+		got := strings.Join(rules[tt.rule](f), "\n")
+		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+			t.Errorf("%s of %q in %s: got %q, want %q", tt.rule, tt.text, tt.path, got, tt.want)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package koyomi_test
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -48,17 +49,19 @@ var tree = sync.OnceValues(func() ([]source, error) {
 		if err != nil {
 			return err
 		}
-		file, err := parser.ParseFile(set, name, data, parser.ParseComments)
-		if err != nil {
-			return err
-		}
-		out = append(out, source{
-			Path: name, Dir: path.Dir(name), Test: strings.HasSuffix(name, "_test.go"), Data: data, AST: file, set: set,
-		})
-		return nil
+		f, err := parse(set, name, data)
+		out = append(out, f)
+		return err
 	})
 	return out, err
 })
+
+func parse(set *token.FileSet, name string, data []byte) (source, error) {
+	file, err := parser.ParseFile(set, name, data, parser.ParseComments)
+	return source{
+		Path: name, Dir: path.Dir(name), Test: strings.HasSuffix(name, "_test.go"), Data: data, AST: file, set: set,
+	}, err
+}
 
 // skipped names the folders that hold no source of ours.
 func skipped(name string) bool {
@@ -166,79 +169,76 @@ func TestFileLength(t *testing.T) {
 	}
 }
 
-// TestFunctionLength stops a function long before it becomes a page nobody
-// reads.
-func TestFunctionLength(t *testing.T) {
-	t.Parallel()
+// lengthRule stops a function long before it becomes a page nobody reads.
+func lengthRule(f source) (faults []string) {
 	const most = 150
-	for _, f := range sources(t) {
-		if generated.Match(f.Data) {
+	if generated.Match(f.Data) {
+		return nil
+	}
+	for _, d := range f.AST.Decls {
+		fn, is := d.(*ast.FuncDecl)
+		if !is {
 			continue
 		}
-		for _, d := range f.AST.Decls {
-			fn, is := d.(*ast.FuncDecl)
-			if !is {
-				continue
-			}
-			if n := f.pos(fn.End()).Line - f.pos(fn.Pos()).Line; n > most {
-				t.Errorf("%s: %s has %d lines; split what has more than %d", f.pos(fn.Pos()), fn.Name.Name, n, most)
-			}
+		if n := f.pos(fn.End()).Line - f.pos(fn.Pos()).Line; n > most {
+			faults = append(faults, fmt.Sprintf("%s: %s has %d lines; split what has more than %d", f.pos(fn.Pos()), fn.Name.Name, n, most))
 		}
 	}
+	return faults
 }
 
-// TestNoSideDoors forbids what takes a decision away from the caller: printing,
-// a process-wide logger, ending the process, panics as control flow, and work
-// at import time.
-func TestNoSideDoors(t *testing.T) {
-	t.Parallel()
-	doors := map[string]string{"fmt": "Print Printf Println", "os": "Exit", "slog": "Default SetDefault Debug Info Warn Error"}
-	for _, f := range sources(t) {
-		if f.Test || strings.HasPrefix(f.Dir, "cmd/") {
-			continue
-		}
-		if slices.Contains(paths(f.AST), "log") {
-			t.Errorf("%s: take a *slog.Logger instead of using package log", f.Path)
-		}
-		ast.Inspect(f.AST, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.FuncDecl:
-				if n.Name.Name == "init" && n.Recv == nil {
-					t.Errorf("%s: no init functions; wire in plain sight", f.pos(n.Pos()))
-				}
-			case *ast.CallExpr:
-				if id, is := n.Fun.(*ast.Ident); is && id.Name == "panic" {
-					t.Errorf("%s: return an error instead of panicking", f.pos(n.Pos()))
-				}
-			case *ast.SelectorExpr:
-				for pkg, names := range doors {
-					if name, is := selector(n, pkg); is && slices.Contains(strings.Fields(names), name) {
-						t.Errorf("%s: libraries do not use %s.%s", f.pos(n.Pos()), pkg, name)
-					}
-				}
-			}
-			return true
-		})
-	}
+// doors are the names that libraries do not use, by package.
+var doors = map[string]string{
+	"fmt": "Print Printf Println", "os": "Exit", "slog": "Default SetDefault Debug Info Warn Error",
 }
 
-// TestInterfaceSize keeps interfaces at the consumer and small: five methods,
-// and twelve for the roles of package store.
-func TestInterfaceSize(t *testing.T) {
-	t.Parallel()
-	for _, f := range sources(t) {
-		if f.Test {
-			continue
-		}
-		most := 5
-		if f.Dir == "internal/store" {
-			most = 12
-		}
-		ast.Inspect(f.AST, func(n ast.Node) bool {
-			if it, is := n.(*ast.InterfaceType); is && it.Methods.NumFields() > most {
-				t.Errorf("%s: an interface of %d methods; %d at most", f.pos(n.Pos()), it.Methods.NumFields(), most)
-			}
-			return true
-		})
+// doorRule forbids what takes a decision away from the caller: printing, a
+// process-wide logger, ending the process, panics as control flow, and work at
+// import time.
+func doorRule(f source) (faults []string) {
+	if f.Test || strings.HasPrefix(f.Dir, "cmd/") {
+		return nil
 	}
+	if slices.Contains(paths(f.AST), "log") {
+		faults = append(faults, fmt.Sprintf("%s: take a *slog.Logger instead of using package log", f.Path))
+	}
+	ast.Inspect(f.AST, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			if n.Name.Name == "init" && n.Recv == nil {
+				faults = append(faults, fmt.Sprintf("%s: no init functions; wire in plain sight", f.pos(n.Pos())))
+			}
+		case *ast.CallExpr:
+			if id, is := n.Fun.(*ast.Ident); is && id.Name == "panic" {
+				faults = append(faults, fmt.Sprintf("%s: return an error instead of panicking", f.pos(n.Pos())))
+			}
+		case *ast.SelectorExpr:
+			for pkg, names := range doors {
+				if name, is := selector(n, pkg); is && slices.Contains(strings.Fields(names), name) {
+					faults = append(faults, fmt.Sprintf("%s: libraries do not use %s.%s", f.pos(n.Pos()), pkg, name))
+				}
+			}
+		}
+		return true
+	})
+	return faults
+}
+
+// interfaceRule keeps interfaces at the consumer and small: five methods, and
+// twelve for the roles of package store.
+func interfaceRule(f source) (faults []string) {
+	most := 5
+	if f.Test {
+		return nil
+	}
+	if f.Dir == "internal/store" {
+		most = 12
+	}
+	ast.Inspect(f.AST, func(n ast.Node) bool {
+		if it, is := n.(*ast.InterfaceType); is && it.Methods.NumFields() > most {
+			faults = append(faults, fmt.Sprintf("%s: an interface of %d methods; %d at most", f.pos(n.Pos()), it.Methods.NumFields(), most))
+		}
+		return true
+	})
+	return faults
 }
