@@ -316,16 +316,16 @@ func TestReplace(t *testing.T) {
 }
 
 var (
-	attributes = regexp.MustCompile(`<(table|tr|td|p|b|span|div|body)\b[^>]*>`)
-	comments   = regexp.MustCompile(`(?s)<!--.*?-->`)
-	someWords  = regexp.MustCompile(`meeting|Koyomi`)
+	wordTags  = regexp.MustCompile(`<(table|tr|td|p|b|span|div|body)\b[^>]*>`)
+	comments  = regexp.MustCompile(`(?s)<!--.*?-->`)
+	someWords = regexp.MustCompile(`meeting|Koyomi`)
 )
 
 // rewrite does to HTML what Word does when it saves a mail: attributes gone
 // (but for href), entities instead of characters, white space laid out anew,
 // text in spans, <o:p> in paragraphs.
 func rewrite(html string) string {
-	html = attributes.ReplaceAllString(html, "<$1>")
+	html = wordTags.ReplaceAllString(html, "<$1>")
 	html = comments.ReplaceAllString(html, "")
 	html = strings.ReplaceAll(html, "<table>", "<table class=MsoNormalTable border=0><tbody>")
 	html = strings.ReplaceAll(html, "</table>", "</tbody></table>")
