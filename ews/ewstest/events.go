@@ -134,6 +134,13 @@ func (sub *subscription) drain() (events []event, missed bool) {
 	return events, missed
 }
 
+// waiting reports whether there is something to tell.
+func (sub *subscription) waiting() bool {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return len(sub.queue) > 0 || sub.missed
+}
+
 // attach gives the subscription to a stream and returns the one that had it.
 func (sub *subscription) attach(st *stream) (previous *stream) {
 	sub.mu.Lock()

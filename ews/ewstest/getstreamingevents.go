@@ -145,7 +145,9 @@ func (o *streaming) run(timeout time.Duration) {
 	}()
 	o.beat()
 	for _, sub := range o.subs {
-		o.stream.wake(sub) // what has waited since the last stream
+		if sub.waiting() { // since the last stream
+			o.stream.wake(sub)
+		}
 	}
 	if o.r.s.traits.statusHeartbeat {
 		timeout = gromoxTimeout(timeout, o.r.s.opt.Heartbeat)
@@ -156,10 +158,13 @@ func (o *streaming) run(timeout time.Duration) {
 	for !o.broken {
 		select {
 		case <-o.stream.signal:
+			before := o.sent
 			if o.pause(); !o.deliver() {
 				return
 			}
-			heart.Reset(o.r.s.opt.Heartbeat)
+			if o.sent > before {
+				heart.Reset(o.r.s.opt.Heartbeat)
+			}
 		case <-heart.C:
 			o.beat()
 			heart.Reset(o.r.s.opt.Heartbeat)

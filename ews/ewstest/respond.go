@@ -9,14 +9,14 @@ import (
 )
 
 // answerKind is what a response object says.
-type answerKind struct{ response, class, prefix string }
+type answerKind struct{ response, class, prefix, short, wrong string }
 
 // answers are the response objects that answer an invitation ([MS-OXWSMTGS]
 // 2.2.4.1, 2.2.4.23, 2.2.4.13).
 var answers = map[string]answerKind{
-	"AcceptItem":            {ResponseAccept, ClassAccepted, "Accepted: "},
-	"TentativelyAcceptItem": {ResponseTentative, ClassTentative, "Tentative: "},
-	"DeclineItem":           {ResponseDecline, ClassDeclined, "Declined: "},
+	"AcceptItem":            {ResponseAccept, ClassAccepted, "Accepted: ", "Accept", "AcceptItem"},
+	"TentativelyAcceptItem": {ResponseTentative, ClassTentative, "Tentative: ", "Tentative", "Tentative"},
+	"DeclineItem":           {ResponseDecline, ClassDeclined, "Declined: ", "Decline", "DeclineItem"},
 }
 
 // respond answers a meeting request: by the message in the Inbox, or by the
@@ -28,16 +28,15 @@ func (r *request) respond(e *wire.Element) outcome {
 	}
 	kind := answers[e.Name]
 	p := r.post()
-	code := strings.TrimSuffix(strings.TrimSuffix(e.Name, "Item"), "lyAccept")
 	if t.it.isCalendar() {
 		switch {
 		case t.single.IsOrganizer():
-			return outcome{err: fail("ErrorCalendarIsOrganizerFor" + code)}
+			return outcome{err: fail("ErrorCalendarIsOrganizerFor" + kind.short)}
 		case t.single.IsCancelled():
-			return outcome{err: fail("ErrorCalendarIsCancelledFor" + code)}
+			return outcome{err: fail("ErrorCalendarIsCancelledFor" + kind.short)}
 		}
 	} else if elementOf(t.it.Class) != "MeetingRequest" {
-		return outcome{err: fail("ErrorInvalidItemForOperation" + e.Name)}
+		return outcome{err: fail("ErrorInvalidItemForOperation" + kind.wrong)}
 	}
 	var letter *Item
 	if !t.it.isCalendar() {

@@ -283,7 +283,8 @@ func validateAll() []string {
 	var complaints []string
 	for line := range strings.Lines(string(out)) {
 		if !strings.HasSuffix(line, "validates\n") {
-			complaints = append(complaints, strings.ReplaceAll(strings.TrimSpace(line), dir+"/", ""))
+			line = strings.ReplaceAll(strings.TrimSpace(line), dir+"/", "")
+			complaints = append(complaints, line[:min(len(line), 300)])
 		}
 	}
 	if err != nil && len(complaints) == 0 {

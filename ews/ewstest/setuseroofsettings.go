@@ -25,10 +25,10 @@ func (r *request) setUserOofSettings() error {
 		o.Start, err1 = parseTimeIn(d.Value("StartTime"), time.UTC)
 		o.End, err2 = parseTimeIn(d.Value("EndTime"), time.UTC)
 		if err1 != nil || err2 != nil || (o.State == "Scheduled" && !o.End.After(o.Start)) {
-			err = failf("ErrorInvalidParameter", "The duration of the automatic replies is not valid.")
+			err = failf("ErrorInvalidScheduledOofDuration", "The duration of the automatic replies is not valid.")
 		}
 	} else if err == nil && o.State == "Scheduled" {
-		err = failf("ErrorInvalidParameter", "Scheduled automatic replies need a duration.")
+		err = failf("ErrorInvalidScheduledOofDuration", "Scheduled automatic replies need a duration.")
 	}
 	if err == nil {
 		err = r.blocked()
