@@ -159,7 +159,7 @@ func (t *turn) join(e mailbox.Join) {
 		return
 	}
 	r := meet.Request{
-		Mailbox: b.mb, Key: e.Key, Action: string(e.Action), Start: e.Start, End: e.End, Locale: b.mem.rules.Render.Locale,
+		Mailbox: b.mb, Key: e.Key, Action: string(e.Action), People: e.People, Start: e.Start, End: e.End, Locale: b.mem.rules.Render.Locale,
 	}
 	b.mu.Lock()
 	b.joins++

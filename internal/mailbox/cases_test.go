@@ -312,6 +312,14 @@ func TestUntouchable(t *testing.T) {
 	}
 }
 
+func TestForeignLinkDoesNotStandInForTheKeyword(t *testing.T) {
+	t.Parallel()
+	w, b := quiet(t, 1)
+	it := b[0].meeting(func(it *calendar.Item) { it.Body.Content = "see https://zoom.us/j/123456789\r\n" })
+	w.pass(time.Minute)
+	b[0].want(it, 1, 0, render.Whole)
+}
+
 func TestServersThatLeavePropertiesOut(t *testing.T) {
 	t.Parallel()
 	absent := func(it *calendar.Item) {

@@ -61,12 +61,15 @@ func (s *turn) decide(t *tracked, it *calendar.Item, found *detect.Result) verdi
 		notify: calendar.NotifyNone,
 		draft:  len(it.Attendees) > 0 && !sent,
 	}
+	if v.act == detect.ActionDefault && found.KeywordDefault != "" {
+		v.act = found.KeywordDefault
+	}
 	if len(it.Attendees) > 0 && sent {
 		v.notify = calendar.NotifyAll
 	}
 	switch {
 	case !it.Marker.Present():
-		if holdsBlock(it, found) {
+		if holdsBlock(it) {
 			return verdict{reason: OwnBlockFound}
 		}
 		v.do, v.reason = insert, Inserted
@@ -207,15 +210,16 @@ func (s *turn) sent(t *tracked, it *calendar.Item) bool {
 	return false
 }
 
-// holdsBlock reports whether the body shows a join block for any of the links
-// found in it, whoever wrote it.
-func holdsBlock(it *calendar.Item, found *detect.Result) bool {
-	for _, m := range found.Methods() {
-		if m.URL != "" && render.Find(it.Body, m.URL).State != render.Absent {
-			return true
-		}
+// holdsBlock reports whether the body shows a join block of any meeting, or
+// part of one, outside of quoted mails.
+func holdsBlock(it *calendar.Item) bool {
+	switch f := render.Find(it.Body, ""); f.State {
+	case render.Absent:
+		return false
+	case render.Partial:
+		return f.Reason != render.Quoted && f.Reason != render.LinkOnly
 	}
-	return false
+	return true
 }
 
 // mark is what the marker's KoyomiHash and KoyomiVersion say. The hash is made

@@ -40,6 +40,7 @@ type (
 		Service    string
 		Action     detect.Action
 		Key        string
+		People     []string // SMTP addresses of all who meet
 		Start, End time.Time
 	}
 
@@ -76,3 +77,6 @@ func (Trace) effect()    {}
 
 // String hides the organizer's address.
 func (c Copy) String() string { return "copy" }
+
+// String hides who meets.
+func (j Join) String() string { return "join(" + string(j.Action) + ")" }

@@ -133,6 +133,8 @@ type tracked struct {
 	writing bool
 	again   bool
 	seen    int64          // the turn in which it was last listed from a read of its own
+	news    int64          // the turn of the last event about it
+	known   string         // of a master: its change key when the horizon was last viewed
 	item    *calendar.Item // read, waiting for its join details
 	joining string         // the wish that was asked for and not answered yet
 	wish    string         // the wish that join answers

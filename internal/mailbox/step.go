@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
-	"github.com/koyomi-cal/koyomi/internal/detect"
+	"github.com/koyomi-cal/koyomi/internal/render"
 )
 
 const (
@@ -127,7 +127,7 @@ func (s *turn) trace(t *tracked, why Reason) {
 
 func (s *turn) changed(id string) {
 	t := s.track(id)
-	t.LastEvent, t.Conflicts, t.item = s.now, 0, nil
+	t.LastEvent, t.Conflicts, t.item, t.news = s.now, 0, nil, s.turns
 	s.get(id)
 }
 
@@ -147,11 +147,13 @@ func (s *turn) read(it *calendar.Item) {
 	t := s.track(it.ID)
 	t.reading = false
 	found := s.detect(it)
-	s.meet(t, it, found)
+	s.meet(t, it)
 	switch it.Kind {
 	case calendar.Master:
 		t.Series = true
-		s.view()
+		if t.news > s.asked || it.ChangeKey != t.known {
+			s.view() // else the list shows it as it is: a view looks at it again, which must not ask for a view
+		}
 	case calendar.Occurrence, calendar.Exception:
 		delete(s.items, it.ID) // its master speaks for it
 		s.view()
@@ -172,7 +174,7 @@ func (s *turn) read(it *calendar.Item) {
 
 // meet connects an item with its meeting: what is known of the meeting from
 // other copies, and what other copies should know of this one.
-func (s *turn) meet(t *tracked, it *calendar.Item, found *detect.Result) {
+func (s *turn) meet(t *tracked, it *calendar.Item) {
 	key := it.Key()
 	if key == "" {
 		return
@@ -183,7 +185,7 @@ func (s *turn) meet(t *tracked, it *calendar.Item, found *detect.Result) {
 		t.copy(block)
 	}
 	if it.IsOrganizer != calendar.Yes && it.Organizer.Address != "" && !s.r.Mailbox.Owns(it.Organizer.Address) {
-		s.emit(Copy{Organizer: it.Organizer.Address, Key: key, Block: holdsBlock(it, found)})
+		s.emit(Copy{Organizer: it.Organizer.Address, Key: key, Block: render.Find(it.Body, "").State == render.Whole})
 	}
 }
 
@@ -279,7 +281,7 @@ func (s *turn) viewedAll(ev Viewed) {
 	look := func(it *calendar.Item) {
 		present[it.ID] = true
 		t, found := s.track(it.ID), s.detect(it)
-		s.meet(t, it, found)
+		s.meet(t, it)
 		v := s.decide(t, it, found)
 		if t.LastEvent.IsZero() {
 			t.LastEvent = s.now
@@ -291,7 +293,8 @@ func (s *turn) viewedAll(ev Viewed) {
 		}
 	}
 	for i := range ev.Masters {
-		s.track(ev.Masters[i].ID).Series = true
+		t := s.track(ev.Masters[i].ID)
+		t.Series, t.known = true, ev.Masters[i].ChangeKey
 		look(&ev.Masters[i])
 	}
 	for i := range ev.Entries {

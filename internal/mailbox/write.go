@@ -92,8 +92,19 @@ func (s *turn) ask(id string, t *tracked, it *calendar.Item, v verdict, due time
 	s.trace(t, WaitingJoin)
 	s.emit(Join{
 		ID: id, Wish: v.wish, Service: v.service, Action: v.act,
-		Key: it.Key(), Start: it.Start, End: it.End,
+		Key: it.Key(), People: people(it), Start: it.Start, End: it.End,
 	})
+}
+
+// people are the addresses of all who meet.
+func people(it *calendar.Item) []string {
+	all := []string{it.Organizer.Address}
+	for _, a := range it.Attendees {
+		if a.Role != calendar.Resource && a.Address != "" {
+			all = append(all, a.Address)
+		}
+	}
+	return all
 }
 
 // resolve looks at an item whose last write got no answer. It reports whether
