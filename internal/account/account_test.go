@@ -132,6 +132,12 @@ func TestLimiter(t *testing.T) {
 				t.Fatal("within the burst")
 			}
 		}
+		if wait, spent := l.Spent("a"); !spent || wait != time.Second {
+			t.Errorf("spent: %v, %v", wait, spent)
+		}
+		if _, spent := l.Spent("never seen"); spent || len(l.keys) != 1 {
+			t.Error("looking takes something")
+		}
 		if wait, ok := l.Allow("a"); ok || wait != time.Second {
 			t.Errorf("over the burst: %v, %v", wait, ok)
 		}
@@ -139,6 +145,9 @@ func TestLimiter(t *testing.T) {
 			t.Error("another key waits too")
 		}
 		time.Sleep(time.Second)
+		if _, spent := l.Spent("a"); spent {
+			t.Error("spent after a second")
+		}
 		if !take("a") || take("a") {
 			t.Error("not one more after a second")
 		}

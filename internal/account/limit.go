@@ -56,6 +56,19 @@ func (l *Limiter) Allow(key string) (wait time.Duration, ok bool) {
 	return l.every, false
 }
 
+// Spent reports whether a key has nothing left, without taking anything: for
+// limits on failures, which are known only afterwards. It says after how long
+// there is something again.
+func (l *Limiter) Spent(key string) (wait time.Duration, spent bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.keys[key]
+	if e == nil || e.Value.(*bucket).Tokens() >= 1 {
+		return 0, false
+	}
+	return l.every, true
+}
+
 // RemoteKey names the caller of a request for a limiter: its IPv4 address, or
 // the /64 network of its IPv6 address, which is what one site has.
 func RemoteKey(r *http.Request) string {

@@ -64,6 +64,7 @@
 // missed, one event per resource; without it each resource of the caller is
 // named once at the start, so that nothing can fall between the first reading
 // and the stream. Changes to one resource that the reader has not yet taken
-// collapse into one. A reader that does not take its events for 10 seconds is
+// collapse into one. What was taken off a reader's list while it was away is in
+// no event: it asks /v1/me after each opening. A reader that does not take its events for 10 seconds is
 // dropped and comes back by itself.
 package api

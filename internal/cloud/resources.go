@@ -26,8 +26,9 @@ const (
 
 // redeem gives a credential for a one-time code.
 func (s *Server) redeem(w http.ResponseWriter, r *http.Request) {
+	from := account.RemoteKey(r)
 	answer, err := func() (*api.RedeemAnswer, error) {
-		if wait, ok := s.strangers.Allow(account.RemoteKey(r)); !ok {
+		if wait, spent := s.strangers.Spent(from); spent {
 			return nil, tooMany(wait)
 		}
 		var req api.RedeemRequest
@@ -50,6 +51,7 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request) {
 		return &api.RedeemAnswer{Credential: credential, Account: a.ID, Role: api.Role(a.Role)}, nil
 	}()
 	if err != nil {
+		s.strangers.Allow(from)
 		s.fail(w, err)
 		return
 	}

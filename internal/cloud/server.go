@@ -48,7 +48,7 @@ type Server struct {
 	// out, so that events leave in the order of their numbers.
 	change sync.Mutex
 
-	strangers *account.Limiter // by address: redemptions and unknown credentials
+	strangers *account.Limiter // by address: codes that were wrong and unknown credentials
 	users     *account.Limiter // by account
 }
 

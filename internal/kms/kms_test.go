@@ -233,6 +233,21 @@ func TestGuessingIsSlow(t *testing.T) {
 	})
 }
 
+// A whole office behind one address enrols at once: only failures are slowed.
+func TestOfficeBehindOneAddress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		begin := time.Now()
+		for i := range 60 {
+			w.enrol(kms.Subject{User: fmt.Sprintf("user%d@example.com", i)})
+		}
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("60 enrolments took %v", took)
+		}
+	})
+}
+
 // A request over anything but what was signed is refused, and no answer tells
 // an unknown instance from a wrong signature.
 func TestSignedOver(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -48,7 +49,7 @@ func LoadMaster(path string, create bool) (*Master, error) {
 	case info.Mode().Perm()&0o077 != 0:
 		return nil, fmt.Errorf("%w: others may read or write %s (mode %04o): find out who did, then chmod 600 it", ErrMaster, path, info.Mode().Perm())
 	}
-	text, err := os.ReadFile(path)
+	text, err := readSame(path, info)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMaster, err)
 	}
@@ -58,6 +59,23 @@ func LoadMaster(path string, create bool) (*Master, error) {
 		return nil, fmt.Errorf("%w: %s is not whole: put it back from where you keep it", ErrMaster, path)
 	}
 	return newMaster(raw)
+}
+
+// readSame reads a file if it is still the one that was looked at.
+func readSame(path string, looked os.FileInfo) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	now, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !os.SameFile(now, looked) || now.Mode() != looked.Mode() {
+		return nil, fmt.Errorf("%s was changed while it was read", path)
+	}
+	return io.ReadAll(io.LimitReader(f, 1024))
 }
 
 func newMaster(raw []byte) (*Master, error) {
@@ -83,7 +101,10 @@ func createMaster(path string) (err error) {
 	var raw [32]byte
 	rand.Read(raw[:]) // never fails, by its contract
 	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // what a crash left
+	}
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ type Server struct {
 	log       *slog.Logger
 	mux       *http.ServeMux
 
-	strangers *account.Limiter // by address: enrolments and requests that were not authenticated
+	strangers *account.Limiter // by address: codes that were wrong and requests that were not authenticated
 	instances *account.Limiter // by instance: everything else
 }
 
@@ -202,8 +202,8 @@ func (s *Server) describe(w http.ResponseWriter, _ *http.Request) {
 
 // enrol redeems a one-time code.
 func (s *Server) enrol(w http.ResponseWriter, r *http.Request) {
-	wait, ok := s.strangers.Allow(account.RemoteKey(r))
-	if !ok {
+	from := account.RemoteKey(r)
+	if wait, spent := s.strangers.Spent(from); spent {
 		s.fail(w, tooMany(wait))
 		return
 	}
@@ -218,6 +218,7 @@ func (s *Server) enrol(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, err := s.redeem(r.Context(), req)
 	if err != nil {
+		s.strangers.Allow(from)
 		s.fail(w, err)
 		return
 	}
