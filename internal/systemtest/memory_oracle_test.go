@@ -96,7 +96,7 @@ func (r *memRig) due(who string) []string {
 			e.Status = calendar.StatusTentative
 		}
 		e.Response = string(memResponse(it.Response, it.IsOrganizer()))
-		e.Link = memLink.FindString(html.UnescapeString(it.Body.Content))
+		e.Link = memLink.FindString(it.Location + " " + html.UnescapeString(it.Body.Content))
 		if e.Link == "" && it.Occurrence != "" {
 			e.Link = memLink.FindString(html.UnescapeString(masters[it.UID].Body.Content))
 		}
