@@ -172,3 +172,34 @@ func TestKilledByTheWrite(t *testing.T) {
 		})
 	}
 }
+
+// TestKilledWhileRebuilding kills the program at each thing that it does after
+// its cache was lost: the reasons for what was and was not written are in the
+// trace again afterwards.
+func TestKilledWhileRebuilding(t *testing.T) {
+	t.Parallel()
+	for at := 1; at <= 40; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSystem(t)
+			s.run()
+			wait(time.Minute)
+			s.x.schedule(ann, "review", "@meet", bob)
+			wait(time.Minute)
+			s.stop()
+			s.disk.loseCache()
+			s.start(&gate{at: at, done: at%2 == 0})
+			wait(time.Minute)
+			s.stop()
+			s.run()
+			wait(10 * time.Minute)
+			for i, want := range []mailbox.Reason{mailbox.Done, mailbox.NotOrganizer} {
+				lines, err := s.c.Trace(t.Context(), s.c.order[i].mb.ID, time.Time{})
+				mustT(t, err)
+				if !slices.ContainsFunc(lines, func(l TraceLine) bool { return l.Reason == want }) {
+					t.Errorf("killed at %d: the trace does not say %q: %v", at, want, lines)
+				}
+			}
+			s.stop()
+		})
+	}
+}

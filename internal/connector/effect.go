@@ -17,6 +17,7 @@ import (
 const joinLimit = 16
 
 // do carries one effect out. Get, View, Join and Write get exactly one answer.
+// Trace was carried out before.
 func (t *turn) do(e mailbox.Effect) {
 	switch e := e.(type) {
 	case mailbox.Get:
@@ -35,8 +36,6 @@ func (t *turn) do(e mailbox.Effect) {
 		t.writeItem(e)
 	case mailbox.Copy:
 		t.copySeen(e)
-	case mailbox.Trace:
-		t.trace(e)
 	}
 }
 
@@ -234,12 +233,19 @@ type traceLine struct {
 	Reason  string `json:"r"`
 }
 
-func (t *turn) trace(e mailbox.Trace) {
-	line, err := json.Marshal(traceLine{Meeting: e.Ref, Reason: string(e.Reason)})
-	if err != nil {
-		t.broken = err
-		return
+// trace puts the reasons among the effects into the trace.
+func (t *turn) trace(effects []mailbox.Effect) {
+	for _, e := range effects {
+		e, is := e.(mailbox.Trace)
+		if !is {
+			continue
+		}
+		line, err := json.Marshal(traceLine{Meeting: e.Ref, Reason: string(e.Reason)})
+		if err != nil {
+			t.broken = err
+			return
+		}
+		t.c.log.Debug("decided", "mailbox", t.b.mb, "meeting", e.Ref, "reason", e.Reason)
+		t.b.mem.trace = append(t.b.mem.trace, store.TraceLine{At: time.Now(), Line: line})
 	}
-	t.c.log.Debug("decided", "mailbox", t.b.mb, "meeting", e.Ref, "reason", e.Reason)
-	t.b.mem.trace = append(t.b.mem.trace, store.TraceLine{At: time.Now(), Line: line})
 }

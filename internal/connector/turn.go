@@ -315,6 +315,7 @@ func (t *turn) feed(ev mailbox.Event) {
 		m.note.Lost = true
 	}
 	effects := m.core.Step(&m.rules, time.Now(), ev)
+	t.trace(effects) // first: whatever saves the state saves its reasons beside it
 	t.announce(effects)
 	for _, e := range effects {
 		if t.broken != nil {
