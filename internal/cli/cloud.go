@@ -21,7 +21,7 @@ type cloudServe struct {
 }
 
 // Run serves until it is told to stop.
-func (c *cloudServe) Run(env *environment) error {
+func (c *cloudServe) Run(env *environment) (err error) {
 	var config cloudConfig
 	if err := c.load(env, &config); err != nil {
 		return err
@@ -30,12 +30,12 @@ func (c *cloudServe) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	defer accounts.Close()
+	defer closing(&err, accounts)
 	objects, err := sqlite.OpenObjects(env.ctx, database(config.Data, "cache.db", true))
 	if err != nil {
 		return err
 	}
-	defer objects.Close()
+	defer closing(&err, objects)
 	log := env.logger(config.Log)
 	server, err := cloud.New(cloud.Options{
 		Accounts: accounts, Objects: objects, App: web.App(), Logger: log,
@@ -60,7 +60,7 @@ type cloudEnrol struct {
 }
 
 // Run prints the account's id and the code. The server may be running.
-func (c *cloudEnrol) Run(env *environment) error {
+func (c *cloudEnrol) Run(env *environment) (err error) {
 	var config cloudConfig
 	if err := c.load(env, &config); err != nil {
 		return err
@@ -69,7 +69,7 @@ func (c *cloudEnrol) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	defer accounts.Close()
+	defer closing(&err, accounts)
 	code, id, err := cloud.Enrol(env.ctx, accounts, cloud.Subject{Connector: c.Connector, Account: c.Account})
 	if errors.Is(err, cloud.ErrSubject) {
 		return usagef("%v", err)

@@ -63,7 +63,7 @@ func sampleEntry(w io.Writer, fields, indent string) {
 		if !dashed && !strings.HasPrefix(text, "#") {
 			dashed, line = true, indent+"- "+text
 		}
-		io.WriteString(w, line)
+		fmt.Fprint(w, line)
 	}
 }
 

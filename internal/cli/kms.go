@@ -22,12 +22,12 @@ type kmsServe struct {
 }
 
 // Run serves until it is told to stop.
-func (c *kmsServe) Run(env *environment) error {
+func (c *kmsServe) Run(env *environment) (err error) {
 	server, st, config, err := c.open(env, true)
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer closing(&err, st)
 	l, err := listen(env.ctx, config.Listen, config.TLS)
 	if err != nil {
 		return err
@@ -60,12 +60,12 @@ type kmsInit struct {
 }
 
 // Run makes what a first start would make. It is safe to repeat.
-func (c *kmsInit) Run(env *environment) error {
+func (c *kmsInit) Run(env *environment) (err error) {
 	server, st, config, err := c.open(env, false)
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer closing(&err, st)
 	fmt.Fprintf(env.stdout, "authority %s\norg       %s\nmaster key in %s: keep a copy of it apart from the database\n", server.Authority(), server.Org(), config.MasterFile)
 	return nil
 }
@@ -75,7 +75,7 @@ type kmsStatus struct {
 }
 
 // Run prints what the cloud's configuration needs to know.
-func (c *kmsStatus) Run(env *environment) error {
+func (c *kmsStatus) Run(env *environment) (err error) {
 	var config kmsConfig
 	if err := c.load(env, &config); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (c *kmsStatus) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer closing(&err, st)
 	for _, name := range []string{"authority", "org"} {
 		value, err := st.Value(env.ctx, name)
 		if errors.Is(err, store.ErrNotFound) {
@@ -104,7 +104,7 @@ type kmsEnrol struct {
 }
 
 // Run prints the code. The server may be running.
-func (c *kmsEnrol) Run(env *environment) error {
+func (c *kmsEnrol) Run(env *environment) (err error) {
 	var config kmsConfig
 	if err := c.load(env, &config); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (c *kmsEnrol) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer closing(&err, st)
 	code, err := kms.Enrol(env.ctx, st, kms.Subject{User: c.User, Connector: c.Connector})
 	if errors.Is(err, kms.ErrSubject) {
 		return usagef("%v", err)

@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -66,6 +68,9 @@ func guard(address, listen string, origins []string) account.Guard {
 	}
 	return g
 }
+
+// closing closes what a command opened and joins its error to the command's.
+func closing(err *error, c io.Closer) { *err = errors.Join(*err, c.Close()) }
 
 // database names one file of a role. A server takes it for itself, a command
 // beside it does not.

@@ -44,8 +44,8 @@ type Options struct {
 	Log     *slog.Logger // nil: no log
 }
 
-// ErrListen: the address is not one that the demo can listen on. The message
-// says why.
+// ErrListen says that the address is not one that the demo can listen on, and
+// why.
 var ErrListen = errors.New("listen")
 
 // Run runs the demo until ctx ends, or with Once until the story is over.
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			return fmt.Errorf("make a temporary folder: %w", err)
 		}
 		o.Data = dir
-		defer os.RemoveAll(dir)
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	ports, err := listen(ctx, o.Listen)
 	if err != nil {

@@ -259,7 +259,7 @@ func (p *page) event(ctx context.Context, id ews.ItemID) (eventJSON, error) {
 		return eventJSON{}, err
 	}
 	if len(results) != 1 {
-		return eventJSON{}, errors.New("Exchange answered for another item")
+		return eventJSON{}, errors.New("the answer is about another item")
 	}
 	if results[0].Err != nil {
 		return eventJSON{}, results[0].Err
@@ -335,7 +335,7 @@ func save(ctx context.Context, box *ews.Mailbox, it ews.CalendarItem) (ews.ItemI
 	case err != nil:
 		return ews.ItemID{}, err
 	case len(results) != 1:
-		return ews.ItemID{}, errors.New("Exchange did not say which item it made")
+		return ews.ItemID{}, errors.New("the answer does not say which item was made")
 	}
 	return results[0].Item.ItemID, results[0].Err
 }

@@ -138,8 +138,8 @@ type result struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-// ErrStory: the story of Once did not come to its good end. What is missing
-// stands in the JSON.
+// ErrStory says that the story of Once did not come to its good end. What is
+// missing stands in the JSON.
 var ErrStory = errors.New("the story did not come to its good end")
 
 // once plays the story: a meeting with @meet is saved, the block appears in it,

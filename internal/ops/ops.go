@@ -82,7 +82,7 @@ func Handler(status *Status, metrics prometheus.Gatherer) http.Handler {
 		if len(unwell) > 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		json.NewEncoder(w).Encode(struct {
+		_ = json.NewEncoder(w).Encode(struct { // fails only if nobody listens any more
 			OK     bool   `json:"ok"`
 			Unwell []Part `json:"unwell,omitempty"`
 		}{len(unwell) == 0, unwell})
