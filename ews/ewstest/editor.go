@@ -85,6 +85,9 @@ func (w *wordWriter) text(s string) {
 			w.gap = w.gap || w.any
 			continue
 		}
+		if r < ' ' || (r >= 0x7f && r < 0xa0) {
+			continue // control characters
+		}
 		w.flushGap()
 		w.any = true
 		switch {
