@@ -95,8 +95,8 @@ type secrets struct {
 // cannot be read or an option is missing.
 func New(ctx context.Context, opt Options) (*Connector, error) {
 	opt.defaults()
-	if opt.Reader == nil || opt.Watcher == nil || opt.Writer == nil || opt.Keys == nil || opt.Cloud == nil || opt.Settings == nil || opt.Cache == nil {
-		return nil, errors.New("connector: Reader, Watcher, Writer, Keys, Cloud, Settings and Cache are needed")
+	if opt.Reader == nil || opt.Watcher == nil || opt.Writer == nil || opt.Keys == nil || opt.Cloud == nil || opt.Settings == nil || opt.Cache == nil || opt.Rules.Detect == nil {
+		return nil, errors.New("connector: Reader, Watcher, Writer, Keys, Cloud, Settings, Cache and Rules.Detect are needed")
 	}
 	c := &Connector{
 		opt: opt, log: opt.Log,
@@ -245,7 +245,11 @@ func (c *Connector) heard(n calendar.Notice, err error) {
 	}
 	if err != nil {
 		c.alarms.fault(err)
-		c.log.Warn("mailbox cannot be watched", "mailbox", b.mb, "error", err)
+		level := slog.LevelDebug // an alarm stands for what concerns all of them
+		if faultOf(err).Class == calendar.NoMailbox {
+			level = slog.LevelWarn
+		}
+		c.log.Log(context.Background(), level, "mailbox cannot be watched", "mailbox", b.mb, "error", err)
 		b.failed(err)
 		return
 	}

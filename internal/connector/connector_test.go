@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -733,5 +734,62 @@ func TestMissingOptions(t *testing.T) {
 		if _, err := New(t.Context(), opt); err == nil || strings.Contains(err.Error(), "@") {
 			t.Errorf("an address that two mailboxes have: %v", err)
 		}
+	})
+}
+
+// TestBugIsContained: a bug at one mailbox stops neither the program nor the
+// others, and the mailbox comes back.
+func TestBugIsContained(t *testing.T) {
+	inSync(t, func(t *testing.T, s *system) {
+		bug := false
+		s.x.set(func() {
+			s.x.lost = func(op, address string) error {
+				if bug && op == "Get" && address == ann {
+					panic("a bug")
+				}
+				return nil
+			}
+		})
+		s.run()
+		wait(time.Minute)
+		s.x.set(func() { bug = true })
+		id := s.x.schedule(ann, "review", "@meet")
+		other := s.x.schedule(bob, "other", "@meet")
+		wait(time.Minute)
+		st := s.c.Status()
+		if !decorated(s.x.item(bob, other)) || s.c.Metrics().Panics == 0 || len(st.Alarms) != 1 || st.Alarms[0].ID != alarmBug || st.Mailboxes[0].Cause == "" {
+			t.Errorf("status: %+v", st)
+		}
+		s.x.set(func() { bug = false })
+		wait(time.Minute)
+		if !decorated(s.x.item(ann, id)) || s.c.Status().Mailboxes[0].State != StateActivated {
+			t.Errorf("did not come back: %+v", s.c.Status().Mailboxes[0])
+		}
+	})
+}
+
+// TestManyIdleMailboxes cost their records: no goroutine, no state in memory.
+func TestManyIdleMailboxes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var many []string
+		for i := range 1000 {
+			many = append(many, fmt.Sprintf("user%d@example.com", i))
+		}
+		s := newSystem(t, many...)
+		s.run()
+		wait(10 * time.Minute)
+		if m := s.c.Metrics(); m.Activated != 1000 || m.Loaded != 0 || m.ReadyMailboxes != 0 || m.SleepingAlarms != 1000 {
+			t.Errorf("metrics: %+v", m)
+		}
+		if n := runtime.NumGoroutine(); n > 100 {
+			t.Errorf("%d goroutines", n)
+		}
+		id := s.x.schedule(many[777], "review", "@meet", many[3])
+		wait(10 * time.Second)
+		if !decorated(s.x.item(many[777], id)) || len(s.subjects(many[3])) != 1 {
+			t.Error("one of them is not served")
+		}
+		s.stop()
 	})
 }

@@ -31,6 +31,7 @@ const (
 	alarmKeys     = "kms"
 	alarmBreaker  = "breaker"
 	alarmStore    = "store"
+	alarmBug      = "bug" // stands until the next start
 )
 
 // MailboxStatus is how one mailbox is served.

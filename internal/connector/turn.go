@@ -66,6 +66,10 @@ func (c *Connector) worker(ctx context.Context) {
 	}
 }
 
+// errBug is shown of a mailbox at which the program itself failed. It begins
+// anew later, and the others are served.
+var errBug = errors.New("a bug in Koyomi stopped the work on this mailbox; report the log line with its stack")
+
 // work is one turn of a box: everything that is due, to the end.
 func (c *Connector) work(ctx context.Context, b *box) {
 	t := &turn{c: c, b: b, ctx: ctx}
@@ -73,7 +77,7 @@ func (c *Connector) work(ctx context.Context, b *box) {
 		if p := recover(); p != nil {
 			c.metrics.panics.Add(1)
 			c.log.Error("mailbox stopped by a bug", "mailbox", b.mb, "stack", string(debug.Stack()))
-			t.broken = errors.New("a bug in Koyomi stopped the work on this mailbox; report the log line with its stack")
+			t.broken = errBug
 		}
 		t.end()
 	}()
@@ -122,7 +126,11 @@ func (t *turn) end() {
 	b, now := t.b, time.Now()
 	if t.broken != nil {
 		t.c.log.Warn("mailbox starts again from what was saved", "mailbox", b.mb, "error", t.broken)
-		t.c.alarms.set(alarmStore, t.broken.Error())
+		if errors.Is(t.broken, errBug) {
+			t.c.alarms.set(alarmBug, t.broken.Error())
+		} else {
+			t.c.alarms.set(alarmStore, t.broken.Error())
+		}
 		b.failed(t.broken)
 		b.mem, b.live = nil, false
 		b.dropAt = time.Time{}
@@ -131,10 +139,7 @@ func (t *turn) end() {
 	m := b.mem
 	if m != nil {
 		b.tickAt = m.core.NextWake()
-		reasons := map[mailbox.Reason]int{}
-		for _, why := range m.core.Pending() {
-			reasons[why]++
-		}
+		reasons := counted(m.core.Pending())
 		b.mu.Lock()
 		b.status.reasons = reasons
 		busy := b.joins > 0 || len(b.events) > 0
@@ -157,6 +162,18 @@ func (t *turn) end() {
 		return
 	}
 	t.c.clock.set(b, earliest(b.syncAt, b.tickAt, b.resendAt, b.dropAt))
+}
+
+// counted counts items by their reason.
+func counted(items map[string]mailbox.Reason) map[mailbox.Reason]int {
+	if len(items) == 0 {
+		return nil
+	}
+	n := map[mailbox.Reason]int{}
+	for _, why := range items {
+		n[why]++
+	}
+	return n
 }
 
 func (m *memory) unsaved() bool { return len(m.put)+len(m.gone)+len(m.trace) > 0 }
@@ -426,7 +443,7 @@ func (t *turn) bind() error {
 // there is comes from a view.
 func (t *turn) freshState() error {
 	state := ""
-	for {
+	for !t.stopping() {
 		page, err := t.c.opt.Reader.Changes(t.ctx, t.b.mb, state)
 		if err != nil {
 			return err
@@ -437,6 +454,7 @@ func (t *turn) freshState() error {
 		}
 		state = page.State
 	}
+	return nil
 }
 
 // changes processes what changed since the saved state, page by page.

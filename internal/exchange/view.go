@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
@@ -117,7 +118,7 @@ func (v *view) readSeries(ctx context.Context) error {
 		master := byKey[key]
 		for i := range v.unmade[key] {
 			o := &v.unmade[key][i]
-			if master == nil {
+			if master == nil || !alike(master, o) {
 				alone = append(alone, o.ItemID.Ref())
 				continue
 			}
@@ -127,6 +128,12 @@ func (v *view) readSeries(ctx context.Context) error {
 	}
 	v.own = alone
 	return v.readOwn(ctx)
+}
+
+// alike reports whether an occurrence, as found, can be one of the master: two
+// series may have one id where somebody copied the first.
+func alike(master, o *ews.CalendarItem) bool {
+	return strings.HasPrefix(master.Subject, o.Subject) && strings.HasPrefix(master.Location, o.Location)
 }
 
 // occurrence is a master at the time of one of its occurrences.

@@ -271,3 +271,40 @@ func TestFaultsOfTheServer(t *testing.T) {
 		}
 	})
 }
+
+// TestStreamWaitsToo: a stream is opened on behalf of a mailbox, and is a
+// request like others. Another mailbox of the group can stand for it.
+func TestStreamWaitsToo(t *testing.T) {
+	t.Parallel()
+	for _, alone := range []bool{true, false} {
+		inOffice(t, ewstest.Exchange2019, nil, func(t *testing.T, o *office) {
+			made := o.meeting(ewstest.Item{Subject: "x"})
+			watched := []calendar.Mailbox{o.ann, o.bob}
+			if alone {
+				watched = watched[:1]
+			}
+			l := o.watch(watched...)
+			defer l.stop()
+			l.take(time.Minute)
+			o.srv.Fail(ewstest.Fault{Op: "GetItem", BackOff: 10 * time.Minute})
+			if _, err := o.x.Get(t.Context(), o.ann, made.ID); class(t, err) != calendar.Wait {
+				t.Fatal(err)
+			}
+			o.srv.ForgetCalls()
+			o.srv.CutStreams()
+			heard := l.take(9 * time.Minute)
+			for _, c := range o.srv.Calls() {
+				if c.Mailbox == annAddr {
+					t.Errorf("alone %v: %s was sent", alone, c.Op)
+				}
+			}
+			if goesOn := o.srv.Streams() == 1 && count(heard, o.ann, calendar.Catchup, "") == 1; goesOn == alone {
+				t.Errorf("alone %v: goes on %v", alone, goesOn)
+			}
+			heard = l.take(15 * time.Minute)
+			if o.srv.Streams() != 1 || alone && count(heard, o.ann, calendar.Catchup, "") == 0 {
+				t.Errorf("alone %v: the stream is not opened again: %v", alone, heard)
+			}
+		})
+	}
+}
