@@ -128,7 +128,7 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 
 // peer is a server that the connector calls, with its one-time code.
 func (p peerConfig) peer(env *environment, name string) node.Peer {
-	return node.Peer{URL: p.URL, CAFile: p.CAFile, Code: func() (string, error) {
+	return node.Peer{URL: p.URL, CAFile: p.CAFile, Renew: true, Code: func() (string, error) {
 		code, err := readSecret(env, name+".code_file", p.CodeFile, name+"-code")
 		if err != nil {
 			err = fmt.Errorf("%w (this connector is not enrolled yet: `koyomi %s enrol --connector NAME` prints a one-time code)", err, name)

@@ -48,7 +48,7 @@ type exchangeConfig struct {
 type peerConfig struct {
 	URL      string `yaml:"url" example:"https://koyomi.example.net" help:"Address; http only on loopback"`
 	CAFile   string `yaml:"ca_file" help:"PEM file of the certificate authority, where the system does not know it"`
-	CodeFile string `yaml:"code_file" help:"File with the one-time code for this connector, needed at the first start only; print it with \"enrol --connector NAME\" on the other side"`
+	CodeFile string `yaml:"code_file" help:"File with the one-time code for this connector, needed at the first start; a new code in it is redeemed at the next start; print it with \"enrol --connector NAME\" on the other side"`
 }
 
 type organisationConfig struct {

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -25,7 +27,8 @@ import (
 type Peer struct {
 	URL       string                 // its origin; http only on loopback
 	CAFile    string                 // PEM file of its certificate authority; empty: those of the system
-	Code      func() (string, error) // the one-time code; asked for at the first start only
+	Code      func() (string, error) // the one-time code for the first start
+	Renew     bool                   // look for a new code at each start, and redeem it: the way back after the server forgot
 	Transport http.RoundTripper      // instead of the default one; CAFile does not count then
 }
 
@@ -105,33 +108,61 @@ func (e enrolment) keys(ctx context.Context, p Peer) (seal.Keys, error) {
 	return kms.NewClient(options)
 }
 
+// enrolled is what settings.db says of one server.
+type enrolled struct {
+	Code   []byte          `json:"code"` // SHA-256 of the code that was redeemed
+	Record json.RawMessage `json:"record"`
+}
+
 // once fills a record from settings.db, or redeems a code for it and puts it
 // there.
 func (e enrolment) once(ctx context.Context, name string, record any, p Peer, server string, redeem func(context.Context, string) error) error {
-	stored, err := e.settings.Value(ctx, name)
-	if err == nil {
-		if err := json.Unmarshal(stored, record); err != nil {
-			return fmt.Errorf("what settings.db says of the %s cannot be read; restore the file from a backup", server)
-		}
-		return nil
-	}
-	if !errors.Is(err, store.ErrNotFound) {
+	var known enrolled
+	text, err := e.settings.Value(ctx, name)
+	first := errors.Is(err, store.ErrNotFound)
+	if err != nil && !first {
 		return err
+	}
+	if !first && (json.Unmarshal(text, &known) != nil || json.Unmarshal(known.Record, record) != nil) {
+		return fmt.Errorf("what settings.db says of the %s cannot be read; restore the file from a backup", server)
+	}
+	if !first && !p.Renew {
+		return nil
 	}
 	code, err := p.code(server)
 	if err != nil {
+		if first {
+			return err
+		}
+		return nil //nolint:nilerr // no new code, and none is needed
+	}
+	hash := sha256.Sum256([]byte(code))
+	if !first && bytes.Equal(hash[:], known.Code) {
+		return nil
+	}
+	if err := e.redeem(ctx, server, func() error { return redeem(ctx, code) }); err != nil {
+		return fmt.Errorf("not enrolled at %s: %w", p.URL, err)
+	}
+	known.Code = hash[:]
+	if known.Record, err = json.Marshal(record); err != nil {
 		return err
 	}
+	if text, err = json.Marshal(known); err != nil {
+		return err
+	}
+	return e.settings.PutValue(ctx, name, text)
+}
+
+// redeem tries until the server answers.
+func (e enrolment) redeem(ctx context.Context, server string, try func() error) error {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		err := redeem(ctx, code)
-		if err == nil {
-			break
-		}
-		if temporary, is := errors.AsType[interface {
+		err := try()
+		temporary, is := errors.AsType[interface {
 			error
 			Temporary() bool
-		}](err); !is || !temporary.Temporary() {
-			return fmt.Errorf("not enrolled at %s: %w", p.URL, err)
+		}](err)
+		if err == nil || !is || !temporary.Temporary() {
+			return err
 		}
 		e.log.Warn("not enrolled yet; trying again", "server", server, "error", err)
 		select {
@@ -140,11 +171,6 @@ func (e enrolment) once(ctx context.Context, name string, record any, p Peer, se
 		case <-time.After(wait):
 		}
 	}
-	text, err := json.Marshal(record)
-	if err != nil {
-		return err
-	}
-	return e.settings.PutValue(ctx, name, text)
 }
 
 func (p Peer) code(server string) (string, error) {

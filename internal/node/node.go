@@ -15,7 +15,9 @@
 // credential. What it gets is kept in settings.db, by the address of the server
 // that gave it; afterwards no code is needed and no server has to be up for a
 // start. A server that does not answer is asked again until it does; one that
-// refuses a code ends the start, for only a person can help.
+// refuses a code ends the start, for only a person can help. A server that lost
+// its database knows the node no more: a new code is redeemed at the next start
+// ([Peer.Renew]).
 package node
 
 import (

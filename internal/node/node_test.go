@@ -19,8 +19,10 @@ import (
 	"github.com/koyomi-cal/koyomi/ews"
 	"github.com/koyomi-cal/koyomi/internal/cloud"
 	"github.com/koyomi-cal/koyomi/internal/connector"
+	"github.com/koyomi-cal/koyomi/internal/detect"
 	"github.com/koyomi-cal/koyomi/internal/exchange"
 	"github.com/koyomi-cal/koyomi/internal/kms"
+	"github.com/koyomi-cal/koyomi/internal/mailbox"
 	"github.com/koyomi-cal/koyomi/internal/meet"
 	"github.com/koyomi-cal/koyomi/internal/store"
 	"github.com/koyomi-cal/koyomi/internal/store/sqlite"
@@ -86,8 +88,9 @@ func newServers(t *testing.T) *servers {
 	}
 	s := &servers{keys: keys, accounts: accounts, kms: &wire{handler: keyServer}, cloud: &wire{handler: cloudServer}}
 	s.options = Options{
-		Data:     filepath.Join(dir, "connector"),
-		Exchange: exchange.Options{URL: "https://mail.example.com/EWS/Exchange.asmx", Username: "svc", Password: ews.NewSecret("x")},
+		Data:      filepath.Join(dir, "connector"),
+		Connector: connector.Options{Rules: mailbox.Rules{Detect: detect.New(nil)}},
+		Exchange:  exchange.Options{URL: "https://mail.example.com/EWS/Exchange.asmx", Username: "svc", Password: ews.NewSecret("x")},
 		Cloud: Peer{URL: "http://localhost:1", Transport: s.cloud, Code: func() (string, error) {
 			s.codes++
 			code, _, err := cloud.Enrol(ctx, accounts, cloud.Subject{Connector: "node"})
@@ -133,6 +136,49 @@ func TestEnrolsOnce(t *testing.T) {
 	s.options.Cloud.URL = "http://localhost:3"
 	if err := s.open(t); err != nil || s.codes != 3 {
 		t.Errorf("%v after %d codes", err, s.codes)
+	}
+}
+
+// TestRenews: a new code is redeemed at the next start, the same one is not
+// tried twice, and none at all is no hindrance.
+func TestRenews(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	var next, last string
+	fresh := s.options.Cloud.Code
+	s.options.Cloud.Renew = true
+	s.options.Cloud.Code = func() (string, error) {
+		if next == "" {
+			return "", errors.New("no file")
+		}
+		return next, nil
+	}
+	for i, kind := range []string{"first", "same", "none", "new", "same", "spent"} {
+		switch before := s.cloud.calls.Load(); kind {
+		case "first", "new":
+			code, err := fresh()
+			if err != nil {
+				t.Fatal(err)
+			}
+			last, next = next, code
+			if err := s.open(t); err != nil || s.cloud.calls.Load() != before+1 {
+				t.Errorf("%d %s: %v after %d calls", i, kind, err, s.cloud.calls.Load()-before)
+			}
+		case "spent":
+			next = last
+			if err := s.open(t); err == nil || !strings.Contains(err.Error(), "not enrolled at") {
+				t.Errorf("%d %s: %v", i, kind, err)
+			}
+		default:
+			keep := next
+			if kind == "none" {
+				next = ""
+			}
+			if err := s.open(t); err != nil || s.cloud.calls.Load() != before {
+				t.Errorf("%d %s: %v after %d calls", i, kind, err, s.cloud.calls.Load()-before)
+			}
+			next = keep
+		}
 	}
 }
 
