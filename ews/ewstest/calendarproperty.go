@@ -287,7 +287,7 @@ func (v *view) zone(name string) {
 	id := orElse(v.it.Zone, "UTC")
 	v.w.Start("t:"+name, "Id", id, "Name", id)
 	if !v.shape.find {
-		writeZoneRules(v.w, v.r.s.zones.location(id), v.it.Start.Year())
+		writeZoneRules(v.w, v.r.s.zones.in(v.r.s.zones.location(id), v.it.Start.Year()))
 	}
 	v.w.End()
 }

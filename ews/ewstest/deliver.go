@@ -167,7 +167,7 @@ func (p *post) enter(box *mailbox, m meeting, significant bool) *Item {
 		return p.enterOccurrence(box, have, m, significant)
 	}
 	c := p.copyOf(box, m.one)
-	c.num, c.folder, c.born, c.readCN, c.Created, c.seed = have.num, have.folder, have.born, have.readCN, have.Created, 0
+	c.num, c.folder, c.born, c.readCN, c.Created = have.num, have.folder, have.born, have.readCN, have.Created
 	c.Categories, c.Reminder = have.Categories, have.Reminder
 	if !significant {
 		c.Response, c.Replied, c.Busy = have.Response, have.Replied, have.Busy
@@ -201,7 +201,6 @@ func (p *post) enterOccurrence(box *mailbox, have *Item, m meeting, significant 
 func (p *post) copyOf(box *mailbox, it *Item) *Item {
 	c := it.shallow()
 	c.num, c.cn, c.born, c.readCN, c.folder, c.about = 0, 0, 0, 0, 0, 0
-	c.Body, c.seed = it.body(), it.seed
 	c.Extended = p.travelling(it.Extended)
 	c.Categories, c.Created, c.Occurrence = nil, time.Time{}, ""
 	c.intended, c.Busy = orElse(it.Busy, "Busy"), "Tentative"

@@ -23,10 +23,10 @@ func (r *request) getServerTimeZones() error {
 			if len(wanted) > 0 && !wanted[z.id] {
 				continue
 			}
-			loc := r.s.zones.location(z.id)
-			r.w.Start("t:TimeZoneDefinition", "Id", z.id, "Name", zoneTitle(rulesOf(loc, year).standard, z.id))
+			rules := r.s.zones.in(r.s.zones.location(z.id), year)
+			r.w.Start("t:TimeZoneDefinition", "Id", z.id, "Name", zoneTitle(rules.standard, z.id))
 			if full {
-				writeZoneRules(r.w, loc, year)
+				writeZoneRules(r.w, rules)
 			}
 			r.w.End()
 		}

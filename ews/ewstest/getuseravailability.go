@@ -204,7 +204,7 @@ func (r *request) freeBusyView(b *mailbox, times []busyTime, q availability, own
 	loc := r.s.location(b)
 	r.w.Start("t:WorkingHours")
 	r.w.Start("t:TimeZone")
-	writeSerializable(r.w, loc, q.from.In(loc).Year())
+	writeSerializable(r.w, r.s.zones.in(loc, q.from.In(loc).Year()))
 	r.w.End()
 	r.w.Start("t:WorkingPeriodArray")
 	r.w.Start("t:WorkingPeriod")

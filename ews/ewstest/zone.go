@@ -11,6 +11,29 @@ import (
 type zones struct {
 	mu    sync.Mutex
 	found map[string]*time.Location
+	rules map[zoneYear]zoneRules
+}
+
+// zoneYear names the rules of a zone in one year.
+type zoneYear struct {
+	loc  *time.Location
+	year int
+}
+
+// in returns the rules of a zone in a year.
+func (z *zones) in(loc *time.Location, year int) zoneRules {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	key := zoneYear{loc, year}
+	r, ok := z.rules[key]
+	if !ok {
+		r = rulesOf(loc, year)
+		if z.rules == nil || len(z.rules) > 4096 {
+			z.rules = map[zoneYear]zoneRules{}
+		}
+		z.rules[key] = r
+	}
+	return r
 }
 
 // location returns the zone for a Windows id, an IANA name or "UTC". A name

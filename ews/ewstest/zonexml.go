@@ -80,8 +80,7 @@ func bias(seconds int) string { return isoDuration(-time.Duration(seconds) * tim
 
 // writeZoneRules writes the content of a TimeZoneDefinitionType
 // ([MS-OXWSGTZ] 2.2.4.4).
-func writeZoneRules(w *wire.Writer, loc *time.Location, year int) {
-	r := rulesOf(loc, year)
+func writeZoneRules(w *wire.Writer, r zoneRules) {
 	w.Start("t:Periods")
 	w.Leaf("t:Period", "", "Bias", bias(r.standard), "Name", "Standard", "Id", "Std")
 	if r.daylight != r.standard {
@@ -119,8 +118,7 @@ func writeChangeDay(w *wire.Writer, period string, d changeDay) {
 
 // writeSerializable writes a zone as the availability operations do
 // ([MS-OXWAVLS] 2.2.4.18, SerializableTimeZone).
-func writeSerializable(w *wire.Writer, loc *time.Location, year int) {
-	r := rulesOf(loc, year)
+func writeSerializable(w *wire.Writer, r zoneRules) {
 	w.Leaf("t:Bias", strconv.Itoa(-r.standard/60))
 	write := func(name string, extra int, d changeDay) {
 		order := d.nth
