@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,22 +70,35 @@ func procItem(t *testing.T, box *ews.Mailbox, id ews.ItemID) ews.CalendarItem {
 	return results[0].Item
 }
 
-// procCopies finds somebody's items with a subject, masters once.
-func procCopies(t *testing.T, box *ews.Mailbox, subject string) (found []ews.CalendarItem) {
+// procCalendar reads all that stands in somebody's calendar, by subject, masters
+// once.
+func procCalendar(t *testing.T, box *ews.Mailbox) map[string][]ews.CalendarItem {
 	t.Helper()
+	all := map[string][]ews.CalendarItem{}
 	for state, last := "", false; !last; {
-		page, err := box.SyncFolderItems(t.Context(), ews.SyncFolderItemsRequest{State: state, Shape: ews.Shape{Fields: ews.Fields("item:Subject")}})
+		page, err := box.SyncFolderItems(t.Context(), ews.SyncFolderItemsRequest{State: state})
 		if err != nil {
 			t.Fatal(err)
 		}
+		var refs []ews.ItemRef
 		for _, c := range page.Changes {
-			if c.Item.Subject == subject {
-				found = append(found, procItem(t, box, c.Item.ItemID))
+			refs = append(refs, c.Item.ItemID.Ref())
+		}
+		for some := range slices.Chunk(refs, 25) {
+			results, err := box.GetItem(t.Context(), ews.CalendarShape(ews.BodyBest, ews.PublicString("KoyomiJoin")), some...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range results {
+				if r.Err != nil {
+					t.Fatal(r.Err)
+				}
+				all[r.Item.Subject] = append(all[r.Item.Subject], r.Item)
 			}
 		}
 		state, last = page.State, page.Last
 	}
-	return found
+	return all
 }
 
 func procBody(it *ews.CalendarItem) calendar.Body {
@@ -176,9 +190,10 @@ func (s *procSystem) device(user int) *procDevice {
 	return d
 }
 
-// list opens the whole meeting list.
-func (d *procDevice) list() (heads []calendar.Head) {
+// list opens the whole meeting list, by subject.
+func (d *procDevice) list() map[string][]calendar.Head {
 	d.t.Helper()
+	heads := map[string][]calendar.Head{}
 	mine, err := d.keys.Mine(d.t.Context())
 	if err != nil {
 		d.t.Fatal(err)
@@ -203,20 +218,9 @@ func (d *procDevice) list() (heads []calendar.Head) {
 				if err != nil {
 					d.t.Fatal(err)
 				}
-				heads = append(heads, m.Head)
+				heads[m.Head.Subject] = append(heads[m.Head.Subject], m.Head)
 			}
 			after, more = page.Cursor, page.More
-		}
-	}
-	return heads
-}
-
-// entries are those of the list with a subject.
-func (d *procDevice) entries(subject string) (heads []calendar.Head) {
-	d.t.Helper()
-	for _, h := range d.list() {
-		if h.Subject == subject {
-			heads = append(heads, h)
 		}
 	}
 	return heads
