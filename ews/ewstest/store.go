@@ -83,8 +83,10 @@ type mailbox struct {
 	delegates []string
 }
 
+// newMailbox makes a mailbox. Its GUID, which stands in every id, is the same in
+// every run and, like a real one, says nothing about the address.
 func newMailbox(address, name string) *mailbox {
-	sum := sha256.Sum256([]byte(strings.ToLower(address)))
+	sum := sha256.Sum256([]byte("GUID of the mailbox " + strings.ToLower(address)))
 	b := &mailbox{address: address, name: name, lastFolder: firstOwnFolder}
 	copy(b.guid[:], sum[:])
 	return b
