@@ -265,3 +265,29 @@ func TestDemoCommand(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
+
+// TestConnectorHeals: a wrong password stops nothing but the service; it is
+// named, tried no more, and the right one in the file is taken up by itself.
+func TestConnectorHeals(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	in.exchange.SetPassword("svc@example.com", "another")
+	admin, stop := in.start()
+	eventually(t, "an alarm about the password", func() bool {
+		code, body := in.get("http://" + admin + "/healthz")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, `"name":"exchange"`) && strings.Contains(body, "password")
+	})
+	refused := in.exchange.Refused("svc@example.com")
+	if refused == 0 || refused > 2*2 { // each of the two mailboxes may have had a request under way
+		t.Errorf("the wrong password was sent %d times", refused)
+	}
+	in.file("password", "another")
+	in.waitActivated(admin)
+	in.meeting("After the repair")
+	if again := in.exchange.Refused("svc@example.com"); again != refused {
+		t.Errorf("the wrong password was sent %d times more", again-refused)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("the connector stopped with exit code %d", code)
+	}
+}
