@@ -3,6 +3,7 @@
 export interface Config {
   kms: string; // origin of the key server
   authority: string;
+  embedder: string; // origin of a page that shows this app and may hear what is opened; "": none
 }
 
 export function parseConfig(v: unknown): Config {
@@ -11,6 +12,7 @@ export function parseConfig(v: unknown): Config {
   return {
     kms: text(r.kms).replace(/\/+$/, ""),
     authority: text(r.authority),
+    embedder: text(r.embedder),
   };
 }
 

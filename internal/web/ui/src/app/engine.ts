@@ -20,7 +20,7 @@ export interface Options {
   fetch: Fetch;
   clock: Clock;
   random?: () => number;
-  opened?: (m: Meeting) => void;
+  opened?: (m: Meeting, config: Config) => void;
 }
 
 const silence = 50_000; // without a heartbeat (every 20 s) for so long a stream is dead
@@ -116,7 +116,7 @@ export class Engine {
   }
 
   private newShelf(s: Session): Shelf {
-    return new Shelf(this.keep, s.org, this.o.opened);
+    return new Shelf(this.keep, s.org, (m) => this.o.opened?.(m, this.config));
   }
 
   // showKept shows the list as it was last time, before any server is asked.

@@ -106,15 +106,15 @@ function Line({ label, text, note, link }: LineProps) {
       <dt>{label}</dt>
       <dd>
         {link ? (
-          <a href={link} {...outside}>
+          <a class="text" href={link} {...outside}>
             {shown}
           </a>
         ) : (
-          <span>{shown}</span>
+          <span class="text">{shown}</span>
         )}
         {note && <small>{note}</small>}
+        <CopyButton text={text} what={label} />
       </dd>
-      <CopyButton text={text} what={label} />
     </div>
   );
 }

@@ -29,7 +29,7 @@ const engine = new Engine({
   base: window.location.origin,
   fetch: (url, init) => fetch(url, init),
   clock,
-  opened: (m) => embedder.opened(m),
+  opened: (m, config) => embedder.opened(m, config),
 });
 
 render(<Root engine={engine} clock={clock} prefs={prefs} />, document.getElementById("app")!);

@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Icon } from "../app/icons";
 import type { Words } from "../words/words";
 import type { API, CalendarEvent } from "./api";
+import { explain } from "./page";
 import { split, textOf } from "./text";
 import type { Say } from "./words";
 
@@ -19,6 +20,7 @@ interface Props {
 }
 
 export function EventCard({ api, say, words, event: e, typed, close, remove }: Props) {
+  const [error, setError] = useState("");
   const { own, added } = split(textOf(e.body, e.bodyType), typed, e.joined);
   return (
     <article class="sheet" aria-label={e.subject}>
@@ -48,7 +50,12 @@ export function EventCard({ api, say, words, event: e, typed, close, remove }: P
       {e.attendees.length > 0 && <Inboxes api={api} say={say} event={e} />}
       {e.mine && (
         <div class="actions">
-          <button type="button" class="soft danger" onClick={() => void remove().catch(() => {})}>
+          {error && (
+            <p class="notice" role="alert">
+              {error}
+            </p>
+          )}
+          <button type="button" class="soft danger" onClick={() => remove().catch((err) => setError(explain(err, say)))}>
             {say("remove")}
           </button>
         </div>

@@ -46,7 +46,7 @@ const en = {
   cloud: "All that the cloud has of it",
   cloudNote: "{n} sealed entries · the newest, {bytes} bytes:",
   away: "The demo’s server does not answer. Is it still running?",
-  failed: "Exchange did not take it: {why}",
+  failed: "Exchange refused: {why}",
   seconds: "{n} s",
 } as const;
 
@@ -96,7 +96,7 @@ const ja: Dictionary = {
   cloud: "クラウドが持っているのはこれだけ",
   cloudNote: "封をした項目 {n} 件・最新 {bytes} バイト：",
   away: "デモのサーバーが応答しません。まだ動いていますか？",
-  failed: "Exchangeに保存できませんでした：{why}",
+  failed: "Exchangeが受け付けませんでした：{why}",
   seconds: "{n}秒",
 };
 
