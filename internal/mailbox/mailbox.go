@@ -56,7 +56,8 @@ type Rules struct {
 	Render  render.Options
 
 	// Entry turns the key of a meeting into the opaque id under which it is
-	// published and remembered: an HMAC under the calendar's index key.
+	// published and remembered: an HMAC under a secret of this installation,
+	// so that a calendar can be followed while the key server is away.
 	Entry func(key string) string
 
 	Settle      time.Duration // quiet time before a write; default 3 s, negative for none
