@@ -138,6 +138,17 @@ func (g *gate) set(creds Credentials) {
 	g.version++
 }
 
+// keep begins a hold that somebody remembers from before.
+func (g *gate) keep(until time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.worked, g.until = false, until
+	g.refusal = &Error{
+		Code:    CodeAuthFailed,
+		Message: "the server has refused the account's name or password, and it is not tried again for now so that the account is not locked; enter the right one",
+	}
+}
+
 func (g *gate) lift() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -122,6 +122,11 @@ func (c *Client) TryNow() { c.auth.lift() }
 // has refused the password; it is zero where there is no hold.
 func (c *Client) HeldUntil() time.Time { return c.auth.heldUntil() }
 
+// Hold sends nothing until a time, as if the server had just refused the
+// password: for a program that remembers over its restarts that it has. New
+// credentials and TryNow lift it.
+func (c *Client) Hold(until time.Time) { c.auth.keep(until) }
+
 // String prints the endpoint's host.
 func (c *Client) String() string {
 	u, err := url.Parse(c.url)

@@ -60,6 +60,7 @@ type Exchange struct {
 	client  *ews.Client
 	files   map[string][]byte // content as last seen
 	renewed chan struct{}     // closed when credentials or trust change
+	holds   holds
 	folders map[string]folder // by mailbox address
 }
 
@@ -162,6 +163,9 @@ func (x *Exchange) look() {
 		client, err := x.newClient()
 		if err == nil {
 			old := x.client
+			if until := old.HeldUntil(); !password && !until.IsZero() {
+				client.Hold(until) // the password is still the one that was refused
+			}
 			x.client = client
 			old.Close()
 		}
@@ -178,7 +182,7 @@ func (x *Exchange) look() {
 		return
 	}
 	x.log.Info("password or CA file has changed; the new content is tried now")
-	x.TryNow()
+	x.retry()
 }
 
 // changed reads a file again and reports whether its content is another one.
@@ -203,6 +207,11 @@ func (x *Exchange) changed(name string) bool {
 // that could not be reached.
 func (x *Exchange) TryNow() {
 	x.ews().TryNow()
+	x.retry()
+}
+
+// retry has everybody try at once what is waited with.
+func (x *Exchange) retry() {
 	x.pace.forget()
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -27,7 +27,7 @@ func (x *Exchange) fault(step calendar.Step, err error) *calendar.Fault {
 	}
 	switch e.Class() {
 	case ews.Auth:
-		f.Class, f.Until = calendar.NoAccount, x.ews().HeldUntil()
+		f.Class, f.Until = calendar.NoAccount, x.refused()
 	case ews.AccountLevel:
 		f.Class = calendar.NoAccount
 	case ews.MailboxPermanent:
@@ -190,5 +190,6 @@ func ask[T any](ctx context.Context, x *Exchange, m calendar.Mailbox, step calen
 		return none, f
 	}
 	x.pace.leave(address, nil, nil)
+	x.accepted()
 	return result, nil
 }

@@ -83,6 +83,9 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 		return n, err
 	}
 	n.settings = settings
+	if err := n.exchange.Remember(ctx, settings); err != nil {
+		return n, err
+	}
 	cache, err := sqlite.OpenCache(ctx, sqlite.Options{Path: filepath.Join(o.Data, "cache.db"), Exclusive: true})
 	if err != nil {
 		return n, err
