@@ -225,8 +225,13 @@ func (c *Connector) watch(ctx context.Context, group []*box) {
 	for tries := 0; ctx.Err() == nil; tries++ {
 		for n, err := range c.opt.Watcher.Watch(ctx, boxes) {
 			c.heard(n, err)
-			if err == nil {
+			switch {
+			case err == nil:
 				tries = 0
+			case n.Mailbox == "" && faultOf(err).Class == calendar.NoAccount: // none of them can be served
+				for _, b := range group {
+					b.failed(err)
+				}
 			}
 		}
 		pause(ctx, backOff(tries))

@@ -111,21 +111,27 @@ func (w *watch) group(ctx context.Context, subs []*sub) {
 			}
 			continue
 		}
-		began, err := w.follow(ctx, subs, live, broken)
-		broken = false
+		began, err := w.follow(ctx, subs, live, &broken)
 		switch {
 		case errors.Is(err, errWiden):
 			w.unsubscribe(ctx, live)
 			continue
-		case errors.Is(err, errCut), err == nil && began:
+		case errors.Is(err, errCut):
+			broken = true // what was on its way is lost
+			continue
+		case err == nil && began:
 			continue
 		}
 		if began {
 			tries = 0
 		}
-		broken = err != nil
+		broken = broken || err != nil
 		w.ended(ctx, live, err)
-		w.idle(ctx, time.Now().Add(backOff(tries)))
+		again := time.Now().Add(backOff(tries))
+		if held := w.x.ews().HeldUntil(); held.After(again) {
+			again = held // nothing is sent before, unless the password is another one
+		}
+		w.idle(ctx, again)
 		tries++
 	}
 }
@@ -258,8 +264,10 @@ var errSilentStart = errors.New("the event stream did not begin; a proxy may hol
 
 // follow reads one stream to its end. Beside it the mailboxes without
 // subscription are tried again; a new one ends the stream, so that the next
-// carries it too. It reports whether the stream worked for a while.
-func (w *watch) follow(ctx context.Context, subs, live []*sub, broken bool) (began bool, err error) {
+// carries it too. Where broken says that events may have been lost with an
+// earlier stream, the changes are asked for as soon as this one has begun. It
+// reports whether the stream worked for a while.
+func (w *watch) follow(ctx context.Context, subs, live []*sub, broken *bool) (began bool, err error) {
 	x := w.x
 	anchor := x.anchor(live)
 	if at := x.pace.wait(strings.ToLower(anchor.m.Address)); !at.IsZero() {
@@ -308,7 +316,8 @@ func (w *watch) follow(ctx context.Context, subs, live []*sub, broken bool) (beg
 			start.Stop()
 			x.pace.leave(strings.ToLower(anchor.m.Address), nil, nil)
 			x.know.learn(func(k *knowledge) { k.noStream = 0 })
-			if broken {
+			if *broken {
+				*broken = false
 				w.catchUp(ctx, live...)
 			}
 		}

@@ -280,3 +280,25 @@ func (n *memNode) want(address, state string) connector.MailboxStatus {
 	}
 	return s
 }
+
+// TestLostEventAndAServerAway: an event is lost with its document, and the server
+// is away before the stream is opened again. What was missed is asked for.
+func TestLostEventAndAServerAway(t *testing.T) {
+	memStory(t, func(t *testing.T, r *memRig, _ *memNode) {
+		m := r.book(memAnn, memPlan{subject: "Known", in: 5 * time.Hour})
+		memQuiet(time.Minute)
+		for cut := 600; cut < 2400; cut += 300 {
+			r.x.Fail(ewstest.Fault{Op: "GetStreamingEvents", CutAfterBytes: cut})
+			r.net.cut(memExchange)
+			memQuiet(10 * time.Second)
+			m.rename(m.own().Subject + "!")
+			synctest.Wait()
+			r.net.pull(memExchange)
+			memQuiet(time.Minute)
+			r.net.plug(memExchange)
+			memQuiet(5 * time.Minute)
+			r.x.Heal()
+			r.judge("the server is back")
+		}
+	})
+}
