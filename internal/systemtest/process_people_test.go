@@ -162,6 +162,9 @@ type procDevice struct {
 	t     *testing.T
 	cloud *api.Client
 	keys  *kms.Client
+
+	cursors map[string]int64                    // by resource
+	heads   map[string]map[string]calendar.Head // by resource and item
 }
 
 // device redeems a user's codes.
@@ -180,7 +183,7 @@ func (s *procSystem) device(user int) *procDevice {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	d := &procDevice{t: s.t}
+	d := &procDevice{t: s.t, cursors: map[string]int64{}, heads: map[string]map[string]calendar.Head{}}
 	if d.keys, err = kms.NewClient(kms.ClientOptions{URL: s.kmsURL, Key: key, Identity: identity}); err != nil {
 		s.t.Fatal(err)
 	}
@@ -190,38 +193,58 @@ func (s *procSystem) device(user int) *procDevice {
 	return d
 }
 
-// list opens the whole meeting list, by subject.
+// list reads what is new and returns the meeting list by subject.
 func (d *procDevice) list() map[string][]calendar.Head {
 	d.t.Helper()
-	heads := map[string][]calendar.Head{}
 	mine, err := d.keys.Mine(d.t.Context())
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	list := map[string][]calendar.Head{}
 	for _, res := range mine {
-		for after, more := int64(0), true; more; {
-			page, err := d.cloud.Items(d.t.Context(), res.ID, after)
-			if e, is := errors.AsType[*api.Error](err); is && e.Code == api.CodeNotFound {
-				break // nothing was delivered yet
-			} else if err != nil {
-				d.t.Fatal(err)
-			}
-			for _, e := range page.Items {
-				if e.Deleted || e.Part != seal.PartHead {
-					continue
-				}
-				text, err := seal.Open(res.Head, seal.Header{Org: res.Org, Resource: res.ID, Item: e.Item, Part: e.Part, Rev: e.Rev}, e.JWE)
-				if err != nil {
-					d.t.Fatal(err)
-				}
-				m, err := calendar.Decode(text, nil)
-				if err != nil {
-					d.t.Fatal(err)
-				}
-				heads[m.Head.Subject] = append(heads[m.Head.Subject], m.Head)
-			}
-			after, more = page.Cursor, page.More
+		for d.read(res) {
+		}
+		for _, h := range d.heads[res.ID] {
+			list[h.Subject] = append(list[h.Subject], h)
 		}
 	}
-	return heads
+	return list
+}
+
+// read takes in one page of a calendar and reports whether there is more.
+func (d *procDevice) read(res seal.Resource) (more bool) {
+	d.t.Helper()
+	page, err := d.cloud.Items(d.t.Context(), res.ID, d.cursors[res.ID])
+	switch e, is := errors.AsType[*api.Error](err); {
+	case is && e.Code == api.CodeNotFound:
+		return false // nothing was delivered yet
+	case is && e.Code == api.CodeReset:
+		delete(d.cursors, res.ID)
+		delete(d.heads, res.ID)
+		return true
+	case err != nil:
+		d.t.Fatal(err)
+	}
+	if d.heads[res.ID] == nil {
+		d.heads[res.ID] = map[string]calendar.Head{}
+	}
+	for _, e := range page.Items {
+		if e.Deleted {
+			delete(d.heads[res.ID], e.Item)
+		}
+		if e.Part != seal.PartHead {
+			continue
+		}
+		text, err := seal.Open(res.Head, seal.Header{Org: res.Org, Resource: res.ID, Item: e.Item, Part: e.Part, Rev: e.Rev}, e.JWE)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		m, err := calendar.Decode(text, nil)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		d.heads[res.ID][e.Item] = m.Head
+	}
+	d.cursors[res.ID] = page.Cursor
+	return page.More
 }

@@ -226,6 +226,7 @@ func (p *proc) stop() {
 type procOptions struct {
 	Dialect     string                  // of the simulator; empty: the default
 	Users       int                     // mailboxes of the simulator
+	Events      int                     // calendar items that each of them has from the beginning
 	Served      []int                   // numbers of the users that the connector serves
 	Settle      string                  // quiet time before a write
 	DraftSettle string                  // the same for what was not sent
@@ -258,7 +259,7 @@ func procInstall(t *testing.T, o procOptions) *procSystem {
 	t.Helper()
 	s := &procSystem{t: t, opt: o, dir: t.TempDir(), people: map[int]procPerson{}}
 
-	args := []string{"exchange", "--listen", "127.0.0.1:0", "--users", fmt.Sprint(o.Users)}
+	args := []string{"exchange", "--listen", "127.0.0.1:0", "--users", fmt.Sprint(o.Users), "--events", fmt.Sprint(o.Events)}
 	if o.Dialect != "" {
 		args = append(args, "--dialect", o.Dialect)
 	}
