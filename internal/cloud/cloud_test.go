@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -287,4 +288,22 @@ func (w *world) raw(method, path string, as *api.Client, body string) string {
 	}
 	resp.Header.Del("Date")
 	return fmt.Sprint(resp.StatusCode, resp.Header, string(all))
+}
+
+// Somebody who goes away before the answer is no fault of the cloud's.
+func TestCallerGoesAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		c, _ := w.client(cloud.Subject{Connector: "main"})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/v1/me", nil)
+		r.Header.Set("Authorization", "Bearer "+w.secrets[c].Reveal())
+		w.server.ServeHTTP(httptest.NewRecorder(), r)
+		w.stop()
+		if log := w.log.String(); strings.Contains(log, "level=ERROR") || !strings.Contains(log, "went away") {
+			t.Errorf("the log says:\n%s", log)
+		}
+	})
 }

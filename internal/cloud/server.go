@@ -263,9 +263,13 @@ func tooMany(wait time.Duration) *fault {
 }
 
 // unavailable logs what is wrong with the store and tells the caller that
-// something is.
+// something is. A caller who went away is told nothing.
 func (s *Server) unavailable(err error) *fault {
-	s.log.Error("cloud cannot answer", "error", err)
+	if errors.Is(err, context.Canceled) {
+		s.log.Debug("the caller went away")
+	} else {
+		s.log.Error("cloud cannot answer", "error", err)
+	}
 	return refuse(http.StatusServiceUnavailable, api.CodeUnavailable, "the cloud cannot use its database; its log says why")
 }
 

@@ -2,6 +2,7 @@ package kms_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"encoding/base64"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -543,5 +545,25 @@ func TestMovedKeyDoesNotOpen(t *testing.T) {
 		if keys, err := mallory.Fetch(ctx, []string{victim.Head.ID}); err != nil || len(keys) != 0 {
 			t.Errorf("mallory got %v, %v", keys, err)
 		}
+	})
+}
+
+// Somebody who goes away before the answer is no fault of the server's.
+func TestCallerGoesAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		d := w.enrol(kms.Subject{User: "a@example.com"})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/kms/v1/myResources", strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", sign(t, d, claims{"aud": d.id.Authority, "op": "myResources", "iat": time.Now().Unix()}, "{}"))
+		w.server.ServeHTTP(httptest.NewRecorder(), r)
+		w.stop()
+		if log := w.log.String(); strings.Contains(log, "level=ERROR") || !strings.Contains(log, "went away") {
+			t.Errorf("the log says:\n%s", log)
+		}
+		w.run()
 	})
 }

@@ -365,9 +365,13 @@ func tooMany(wait time.Duration) *Error {
 }
 
 // unavailable logs what is wrong with the store and tells the caller that
-// something is.
+// something is. A caller who went away is told nothing.
 func (s *Server) unavailable(op string, err error) *Error {
-	s.log.Error("key server cannot answer", "op", op, "error", err)
+	if errors.Is(err, context.Canceled) {
+		s.log.Debug("the caller went away", "op", op)
+	} else {
+		s.log.Error("key server cannot answer", "op", op, "error", err)
+	}
 	return refuse(http.StatusServiceUnavailable, CodeUnavailable, "the key server cannot use its database; its log says why")
 }
 
