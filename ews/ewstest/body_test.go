@@ -130,7 +130,7 @@ func TestMime(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := strings.ReplaceAll(string(raw), "\r\n ", "")
-	for _, want := range []string{"BEGIN:VEVENT", `SUMMARY:A\, b\; c`, "RRULE:FREQ=WEEKLY;INTERVAL=1;BYDAY=TU;WKST=SU;COUNT=5", "DTSTART:20261124T100000Z", "ROLE=NON-PARTICIPANT", `DESCRIPTION:x\nyyy`, "ORGANIZER;CN="} {
+	for _, want := range []string{"BEGIN:VEVENT", `SUMMARY;LANGUAGE=en-US:A\, b\; c`, "RRULE:FREQ=WEEKLY;INTERVAL=1;BYDAY=TU;WKST=SU;COUNT=5", "DTSTART;TZID=UTC:20261124T100000", "ROLE=NON-PARTICIPANT", `DESCRIPTION;LANGUAGE=en-US:x\nyyy`, "ORGANIZER;CN="} {
 		if !strings.Contains(plain, want) {
 			t.Errorf("no %q in\n%s", want, plain)
 		}

@@ -368,9 +368,24 @@ func (v *view) property(path Property) (Property, bool) {
 		value = v.meetingProperty(path.ID)
 	case setGUID(path.Set) == propertySets["Appointment"]:
 		value = v.appointmentProperty(path.ID)
+	case path.Name == "urn:schemas:calendar:instancetype" && v.it.isCalendar():
+		value = instanceType(v.it.calendarType())
 	}
 	path.Value = value
 	return path, value != ""
+}
+
+// instanceType is the CDO number of a CalendarItemType.
+func instanceType(kind string) string {
+	switch kind {
+	case "RecurringMaster":
+		return "1"
+	case "Occurrence":
+		return "2"
+	case "Exception":
+		return "3"
+	}
+	return "0"
 }
 
 func (v *view) tagged(tag int64) string {
@@ -381,6 +396,8 @@ func (v *view) tagged(tag int64) string {
 		return v.it.Class
 	case 0x0037, 0x0E1D: // PidTagSubject, PidTagNormalizedSubject
 		return v.it.Subject
+	case 0x0E23: // PidTagInternetArticleNumber, by which mail gateways page
+		return strconv.FormatUint(v.it.num, 10)
 	case 0x0E08: // PidTagMessageSize
 		return strconv.Itoa(v.it.size())
 	case 0x3007: // PidTagCreationTime

@@ -249,10 +249,7 @@ func (s *Server) AddFolder(address, name, class string) (id string, err error) {
 	if b == nil {
 		return "", fmt.Errorf("add a folder: %w", errNoMailbox)
 	}
-	b.lastFolder++
-	f := &folder{folderKind: folderKind{num: b.lastFolder, parent: msgFolderRoot, name: name, class: class}, born: b.next()}
-	b.folders = append(b.folders, f)
-	return b.folderRef(f.num).encode(), nil
+	return b.folderRef(b.addFolder(msgFolderRoot, name, class).num).encode(), nil
 }
 
 // Move puts an item into another folder, by distinguished id or name, and

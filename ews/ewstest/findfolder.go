@@ -99,6 +99,9 @@ func folderRestriction(e *wire.Element) (func(folderFacts) bool, error) {
 		return nil, err
 	}
 	want := c.Find("FieldURIOrConstant", "Constant").Attr("Value")
+	if path.extended != nil && tagNumber(path.extended.Tag) == 0x3613 {
+		path.uri = "folder:FolderClass"
+	}
 	switch path.uri {
 	case "folder:FolderClass":
 		return func(f folderFacts) bool { return f.class == want }, nil

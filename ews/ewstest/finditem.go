@@ -140,7 +140,7 @@ func (r *request) pagedView(b *mailbox, items []*Item) (findings, error) {
 			out.items = append(out.items, found{it, it})
 		}
 	}
-	if err := r.sort(out.items); err != nil {
+	if err := r.sort(b, out.items); err != nil {
 		return findings{}, err
 	}
 	out.total = len(out.items)
@@ -182,7 +182,7 @@ func (r *request) showFindings(f findings, s *shape) {
 }
 
 // sort orders items as SortOrder says; without one, newest first.
-func (r *request) sort(items []found) error {
+func (r *request) sort(b *mailbox, items []found) error {
 	order := r.body.Child("SortOrder")
 	if order == nil {
 		slices.SortStableFunc(items, func(a, b found) int { return b.it.receivedAt().Compare(a.it.receivedAt()) })
@@ -191,10 +191,20 @@ func (r *request) sort(items []found) error {
 	fields := slices.Collect(order.All("FieldOrder"))
 	slices.Reverse(fields) // the first counts most, so it is sorted by last
 	for _, f := range fields {
-		uri := f.Child("FieldURI").Attr("FieldURI")
-		less := comparison(uri)
+		path, err := parseField(f)
+		if err != nil {
+			return err
+		}
+		less := comparison(path.uri)
+		if path.extended != nil {
+			less = func(x, y *Item) int {
+				a, _ := r.fieldValue(b, x, path)
+				b, _ := r.fieldValue(b, y, path)
+				return compareValues(a, b)
+			}
+		}
 		if less == nil {
-			return failf("ErrorUnsupportedPathForSortGroup", "The property %s cannot be used for sorting.", uri)
+			return failf("ErrorUnsupportedPathForSortGroup", "The property %s cannot be used for sorting.", path.uri)
 		}
 		descending := f.Attr("Order") == "Descending"
 		slices.SortStableFunc(items, func(a, b found) int {

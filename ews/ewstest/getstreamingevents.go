@@ -44,6 +44,7 @@ func (r *request) getStreamingEvents() error {
 	h := r.out.Header()
 	h.Set("Content-Type", "text/xml; charset=utf-8")
 	h.Set("X-Feserver", "FE01")
+	h.Set("Date", r.s.now().UTC().Format(http.TimeFormat))
 	r.out.WriteHeader(http.StatusOK)
 	o := &streaming{r: r, control: http.NewResponseController(r.out), subs: subs, stream: newStream()}
 	if code != "" {

@@ -321,6 +321,7 @@ func (r *request) write(status int, doc []byte) {
 	h := r.out.Header()
 	h.Set("Content-Type", "text/xml; charset=utf-8")
 	h.Set("X-Feserver", "FE01")
+	h.Set("Date", r.s.now().UTC().Format(http.TimeFormat))
 	h.Set("X-Calculatedbetarget", r.s.opt.Host)
 	if id := r.http.Header.Get("client-request-id"); id != "" && r.http.Header.Get("return-client-request-id") == "true" {
 		h.Set("client-request-id", id)
@@ -397,6 +398,10 @@ func (r *request) furtherOperation() func(*request) error {
 		return nil
 	}
 	switch r.call.Op {
+	case "CreateFolder":
+		return (*request).createFolder
+	case "DeleteFolder":
+		return (*request).deleteFolder
 	case "FindFolder":
 		return (*request).findFolder
 	case "SyncFolderHierarchy":

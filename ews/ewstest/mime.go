@@ -3,22 +3,21 @@ package ewstest
 import (
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// mime returns the item in MIME, base64-encoded ([MS-OXWSCORE] 2.2.4.29,
-// MimeContent): a calendar item as a text/calendar part.
+// mime returns MimeContent ([MS-OXWSCORE] 2.2.4.29), base64-encoded: a
+// calendar item as iCalendar, a message in MIME.
 func (v *view) mime() string {
+	if v.it.isCalendar() {
+		return base64.StdEncoding.EncodeToString([]byte(v.icalendar()))
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "From: %s\r\nSubject: %s\r\nMIME-Version: 1.0\r\n", v.it.From.Address, oneLine(v.it.Subject))
-	if v.it.isCalendar() {
-		b.WriteString("Content-Type: text/calendar; charset=\"utf-8\"; method=REQUEST\r\nContent-Transfer-Encoding: 8bit\r\n\r\n")
-		b.WriteString(v.icalendar())
-	} else {
-		b.WriteString("Content-Type: text/plain; charset=\"utf-8\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n")
-		b.WriteString(v.preview())
-	}
+	b.WriteString("Content-Type: text/plain; charset=\"utf-8\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n")
+	b.WriteString(v.preview())
 	return base64.StdEncoding.EncodeToString([]byte(b.String()))
 }
 
@@ -29,50 +28,112 @@ func icalText(s string) string {
 	return strings.NewReplacer("\\", "\\\\", ";", "\\;", ",", "\\,", "\r\n", "\\n", "\n", "\\n").Replace(s)
 }
 
-// icalendar returns the item as a VCALENDAR (RFC 5545), its times in UTC.
+// ical writes the lines of a calendar.
+type ical struct {
+	strings.Builder
+	id  string // of the time zone
+	loc *time.Location
+}
+
+func (b *ical) line(format string, args ...any) { b.WriteString(fold(fmt.Sprintf(format, args...))) }
+
+// moment writes a time in the calendar's zone, or a day.
+func (b *ical) moment(name string, t time.Time, day bool) {
+	if day {
+		b.line("%s;VALUE=DATE:%s", name, t.In(b.loc).Format("20060102"))
+		return
+	}
+	b.line("%s;TZID=%s:%s", name, b.id, t.In(b.loc).Format("20060102T150405"))
+}
+
+// icalendar returns the item as a VCALENDAR (RFC 5545): the master of a series
+// with its exceptions.
 func (v *view) icalendar() string {
-	it := v.it
-	var b strings.Builder
-	line := func(format string, args ...any) { b.WriteString(fold(fmt.Sprintf(format, args...))) }
-	utc := func(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
-	line("BEGIN:VCALENDAR")
-	line("METHOD:REQUEST")
-	line("PRODID:Microsoft Exchange Server 2010")
-	line("VERSION:2.0")
-	line("BEGIN:VEVENT")
+	id := orElse(v.it.Zone, "UTC")
+	b := &ical{id: id, loc: v.r.s.zones.location(id)}
+	b.line("BEGIN:VCALENDAR")
+	b.line("METHOD:PUBLISH")
+	b.line("PRODID:Microsoft Exchange Server 2010")
+	b.line("VERSION:2.0")
+	b.zone(v.r.s.zones.in(b.loc, v.it.Start.Year()))
+	b.event(v.it)
+	for i := range v.it.Exceptions {
+		x := &v.it.Exceptions[i]
+		b.event(v.it.occurrence(occurrence{original: x.Original, start: x.Start, end: x.End, exception: x}))
+	}
+	b.line("END:VCALENDAR")
+	return b.String()
+}
+
+// zone writes the VTIMEZONE.
+func (b *ical) zone(r zoneRules) {
+	offset := func(seconds int) string {
+		sign := "+"
+		if seconds < 0 {
+			sign, seconds = "-", -seconds
+		}
+		return fmt.Sprintf("%s%02d%02d", sign, seconds/3600, seconds/60%60)
+	}
+	part := func(name string, from, to int, d changeDay) {
+		b.line("BEGIN:%s", name)
+		b.line("DTSTART:16010101T%s", time.Time{}.Add(d.timeOfDay).Format("150405"))
+		b.line("TZOFFSETFROM:%s", offset(from))
+		b.line("TZOFFSETTO:%s", offset(to))
+		if d.month != 0 {
+			b.line("RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=%d%s;BYMONTH=%d", d.nth, strings.ToUpper(d.weekday.String()[:2]), d.month)
+		}
+		b.line("END:%s", name)
+	}
+	b.line("BEGIN:VTIMEZONE")
+	b.line("TZID:%s", b.id)
+	part("STANDARD", r.daylight, r.standard, r.toStandard)
+	part("DAYLIGHT", r.standard, r.daylight, r.toDaylight)
+	b.line("END:VTIMEZONE")
+}
+
+// event writes one VEVENT.
+func (b *ical) event(it *Item) {
+	b.line("BEGIN:VEVENT")
 	if it.Organizer.Address != "" && it.IsMeeting() {
-		line("ORGANIZER;CN=\"%s\":MAILTO:%s", strings.ReplaceAll(it.Organizer.Name, "\"", ""), it.Organizer.Address)
+		b.line("ORGANIZER;CN=\"%s\":MAILTO:%s", strings.ReplaceAll(it.Organizer.Name, "\"", ""), it.Organizer.Address)
 	}
 	for _, a := range it.Attendees {
-		line("ATTENDEE;ROLE=%s;PARTSTAT=%s;RSVP=TRUE;CN=\"%s\":MAILTO:%s", icalRole(a.Kind), icalStatus(a.Response), strings.ReplaceAll(a.Name, "\"", ""), a.Address)
+		b.line("ATTENDEE;ROLE=%s;PARTSTAT=%s;RSVP=TRUE;CN=\"%s\":MAILTO:%s", icalRole(a.Kind), icalStatus(a.Response), strings.ReplaceAll(a.Name, "\"", ""), a.Address)
 	}
 	body := it.body()
 	text := body.Content
 	if body.Type == "HTML" {
 		text = htmlToText(text)
 	}
-	line("DESCRIPTION:%s", icalText(text))
+	b.line("DESCRIPTION;LANGUAGE=%s:%s", orElse(it.Culture, "en-US"), icalText(text))
 	if it.Recurrence != nil {
-		line("RRULE:%s", icalRule(it.Recurrence))
+		b.line("RRULE:%s", icalRule(it.Recurrence))
 	}
-	line("UID:%s", icalText(it.UID))
-	line("SUMMARY:%s", icalText(it.Subject))
-	if it.AllDay {
-		loc := v.r.s.zones.location(it.Zone)
-		line("DTSTART;VALUE=DATE:%s", it.Start.In(loc).Format("20060102"))
-		line("DTEND;VALUE=DATE:%s", it.End.In(loc).Format("20060102"))
-	} else {
-		line("DTSTART:%s", utc(it.Start))
-		line("DTEND:%s", utc(it.End))
+	for _, t := range it.Deleted {
+		b.moment("EXDATE", t, it.AllDay)
 	}
-	line("CLASS:PUBLIC")
-	line("DTSTAMP:%s", utc(it.Modified))
-	line("LOCATION:%s", icalText(it.Location))
-	line("SEQUENCE:%d", it.Sequence)
-	line("X-MICROSOFT-CDO-BUSYSTATUS:%s", strings.ToUpper(orElse(it.Busy, "Busy")))
-	line("END:VEVENT")
-	line("END:VCALENDAR")
-	return b.String()
+	b.line("UID:%s", icalText(it.UID))
+	if !it.Original.IsZero() {
+		b.moment("RECURRENCE-ID", it.Original, it.AllDay)
+	}
+	b.line("SUMMARY;LANGUAGE=%s:%s", orElse(it.Culture, "en-US"), icalText(it.Subject))
+	b.moment("DTSTART", it.Start, it.AllDay)
+	b.moment("DTEND", it.End, it.AllDay)
+	b.line("CLASS:%s", icalClass(it.Sensitivity))
+	b.line("DTSTAMP:%s", it.Modified.UTC().Format("20060102T150405Z"))
+	b.line("LOCATION;LANGUAGE=%s:%s", orElse(it.Culture, "en-US"), icalText(it.Location))
+	b.line("SEQUENCE:%d", it.Sequence)
+	b.line("X-MICROSOFT-CDO-BUSYSTATUS:%s", strings.ToUpper(orElse(it.Busy, "Busy")))
+	b.line("X-MICROSOFT-CDO-ALLDAYEVENT:%s", strings.ToUpper(strconv.FormatBool(it.AllDay)))
+	b.line("END:VEVENT")
+}
+
+func icalClass(sensitivity string) string {
+	switch sensitivity {
+	case "Private", "Confidential":
+		return strings.ToUpper(sensitivity)
+	}
+	return "PUBLIC"
 }
 
 func icalRole(k Kind) string {
