@@ -63,6 +63,7 @@ type Client struct {
 	auth  *gate
 	slots chan struct{}
 	trace *tracer
+	clock clock
 
 	versions sync.Map // mailbox address -> RequestServerVersion, where it is not the default
 }

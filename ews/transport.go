@@ -120,6 +120,7 @@ func (c *Client) try(ctx context.Context, call *call, p pass, client *http.Clien
 	if err != nil {
 		return nil, nil, call.transportError(ctx, err)
 	}
+	c.clock.note(resp)
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == 456:
 		defer resp.Body.Close()

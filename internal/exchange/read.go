@@ -43,8 +43,9 @@ func (k *knowledge) seen(it *ews.CalendarItem) {
 	})
 }
 
-// Bind finds the mailbox's calendar. The baseline that it proposes is our
-// time, and later than anything that the server says was changed in the folder.
+// Bind finds the mailbox's calendar. The baseline that it proposes is the
+// server's time (ours, where it sends none), and later than anything that the
+// server says was changed in the folder.
 func (x *Exchange) Bind(ctx context.Context, m calendar.Mailbox) (calendar.Binding, error) {
 	now := time.Now().UTC()
 	if f := x.folder(m); now.Sub(f.at) < time.Minute {
@@ -71,7 +72,11 @@ func (x *Exchange) Bind(ctx context.Context, m calendar.Mailbox) (calendar.Bindi
 	if err != nil {
 		return calendar.Binding{}, err
 	}
-	b := calendar.Binding{Now: baseline(now, commit.UTC()), AbsentIsSent: x.opt.AbsentIsSent}
+	server, has := x.ews().ServerTime()
+	if !has {
+		server = now
+	}
+	b := calendar.Binding{Now: baseline(server, commit.UTC()), AbsentIsSent: x.opt.AbsentIsSent}
 	if b.WeakChangeKeys, err = x.weakKeys(ctx, m, now); err != nil {
 		return calendar.Binding{}, err
 	}

@@ -96,6 +96,21 @@ func TestBaselineIsLaterThanWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestBaselineIsByTheServersClock(t *testing.T) {
+	eachDialect(t, func(t *testing.T, o *office) {
+		o.ahead = -time.Hour // ours would make everything old that is saved in the next hour
+		b, err := o.x.Bind(t.Context(), o.ann)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		made := o.meeting(ewstest.Item{Subject: "new"})
+		if it := o.get(made.ID); it.Modified.Before(b.Now) {
+			t.Errorf("saved at %v, after the baseline of %v was taken", it.Modified, b.Now)
+		}
+	})
+}
+
 func TestBodies(t *testing.T) {
 	eachDialect(t, func(t *testing.T, o *office) {
 		long := o.meeting(ewstest.Item{Subject: "long", Body: ewstest.Body{Type: "Text", Content: strings.Repeat("日本語 ", 250000)}})

@@ -103,6 +103,8 @@ type office struct {
 	x   *Exchange
 	ann calendar.Mailbox
 	bob calendar.Mailbox
+
+	ahead time.Duration // of the server's clock
 }
 
 const annAddr, bobAddr = "ann@example.com", "bob@example.com"
@@ -112,7 +114,8 @@ func inOffice(t *testing.T, d ewstest.Dialect, change func(*Options), fn func(t 
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(26 * 365 * 24 * time.Hour) // away from the turn of the millennium
-		o := &office{t: t, srv: ewstest.NewServer(ewstest.Options{Dialect: d}), net: newPipes()}
+		o := &office{t: t, net: newPipes()}
+		o.srv = ewstest.NewServer(ewstest.Options{Dialect: d, Now: func() time.Time { return time.Now().Add(o.ahead) }})
 		o.srv.AddMailbox(annAddr, "Ann", ewstest.InZone("W. Europe Standard Time"))
 		o.srv.AddMailbox(bobAddr, "Bob")
 		served := make(chan error, 1)
