@@ -1,6 +1,8 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -161,6 +163,32 @@ func TestHandler(t *testing.T) {
 				t.Errorf("HEAD answered %d bytes", w.Body.Len())
 			}
 		})
+	}
+}
+
+// The app's first load stays small: what a phone on a poor line fetches.
+func TestAppIsSmall(t *testing.T) {
+	t.Parallel()
+	const most = 60_000
+	total := 0
+	err := fs.WalkDir(App(), ".", func(p string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(p, ".js") {
+			return err
+		}
+		text, err := fs.ReadFile(App(), p)
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		z.Write(text) //nolint:errcheck // a buffer takes everything
+		z.Close()     //nolint:errcheck
+		total += packed.Len()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes of gzip JavaScript", total)
+	if total < 10_000 || total > most {
+		t.Errorf("the app is %d bytes of gzip JavaScript, want at most %d", total, most)
 	}
 }
 

@@ -58,6 +58,18 @@ async function audit(page) {
   assert.deepEqual(violations, []);
 }
 
+// eventually tries until it holds; it gives up after half a minute.
+async function eventually(f) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await f();
+    } catch (e) {
+      if (tries > 150) throw e;
+      await new Promise((r) => setTimeout(r, 200));
+    }
+  }
+}
+
 const row = (page, subject) => page.locator(".row", { hasText: subject });
 
 describe("signing in", () => {
@@ -246,6 +258,33 @@ describe("the pop-up", () => {
       await row(page, "Snoozed").getByRole("link", { name: "Join" }).waitFor();
       await page.locator(".link.live").waitFor();
       assert.equal(await popup.count(), 0);
+    });
+  });
+
+  test("the system tells it too, when allowed and nobody looks", async () => {
+    await withPage({ permissions: ["notifications"] }, async (page) => {
+      await page.addInitScript(() => void (document.hasFocus = () => false));
+      await page.goto(demo.app);
+      await page.evaluate(() => navigator.serviceWorker.ready);
+      await at(page, "Told by the system", 240);
+      await page.clock.runFor(2000);
+      await page.getByRole("alertdialog").waitFor();
+      const notifications = (n) =>
+        eventually(async () => {
+          const all = await page.evaluate(async () => {
+            const worker = await navigator.serviceWorker.ready;
+            return (await worker.getNotifications()).map((n) => [n.title, n.data.url, n.actions.map((a) => a.action)]);
+          });
+          assert.equal(all.length, n);
+          return all;
+        });
+      const told = await notifications(1);
+      assert.equal(told[0][0], "Told by the system");
+      assert.match(told[0][1], /^https:/);
+      assert.deepEqual(told[0][2], ["join"]);
+      await page.keyboard.press("Escape");
+      await page.getByRole("alertdialog").waitFor({ state: "detached" });
+      await notifications(0);
     });
   });
 

@@ -128,13 +128,17 @@ function People({ meeting: m, attendees }: { meeting: Meeting; attendees: Attend
   const others = attendees.filter((a) => !same(a));
   const guests = others.filter((a) => a.role !== "resource");
   const n = (x: Answer) => guests.filter((a) => a.answer === x).length;
+  const summary = (["accepted", "tentative", "declined", ""] as const)
+    .filter((a) => n(a) > 0)
+    .map((a) => words.say(`answer.count.${a || "none"}`, { n: n(a) }))
+    .join(" · ");
   const shown = all || others.length <= few + 1 ? others : others.slice(0, few);
   const hasOrganizer = m.organizer.name !== "" || m.organizer.mail !== "";
   return (
     <section class="people">
       <h3>
         {words.count("details.people", guests.length + (hasOrganizer ? 1 : 0))}
-        {guests.length > 0 && <small>{words.say("answer.summary", { yes: n("accepted"), maybe: n("tentative"), no: n("declined"), open: n("") })}</small>}
+        {guests.length > 0 && <small>{summary}</small>}
       </h3>
       <ul>
         {hasOrganizer && <PersonRow name={m.organizer.name} mail={m.organizer.mail} answer="organizer" />}

@@ -90,7 +90,7 @@ function lines(m: JoinMethod, words: Words): LineProps[] {
   if (m.url) out.push({ label: service(m) || words.say("join.link"), text: m.url, link: m.url });
   if (m.sip) out.push({ label: words.say("join.sip"), text: m.sip });
   if (m.h323) out.push({ label: words.say("join.h323"), text: m.h323 });
-  if (m.id) out.push({ label: words.say("join.id"), text: m.id });
+  if (m.id && !m.url.includes(m.id)) out.push({ label: words.say("join.id"), text: m.id });
   if (m.passcode) out.push({ label: words.say("join.passcode"), text: m.passcode });
   for (const d of m.dialin) {
     out.push({ label: words.say("join.phone"), text: d.number, note: d.pin && words.say("join.pin", { pin: d.pin }), link: telephone(d.number) });

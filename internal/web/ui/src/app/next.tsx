@@ -24,6 +24,7 @@ export function Next({ open }: { open: (m: Meeting) => void }) {
     );
   }
   const at = moment(m, now);
+  const where = place(m) || (m.answer === "organizer" ? "" : m.organizer.name);
   const label = at === "running" ? "next.running" : at === "soon" ? "next.soon" : "next.up";
   return (
     <section class={`next ${at} ${tint(m)}`} aria-label={words.say(label)}>
@@ -40,10 +41,10 @@ export function Next({ open }: { open: (m: Meeting) => void }) {
         <Icon name="clock" size={16} />
         <span>{words.range(m.start, m.end)}</span>
       </p>
-      {(m.organizer.name || place(m)) && (
+      {where && (
         <p class="next-meta">
           <Icon name={place(m) ? "pin" : "people"} size={16} />
-          <span>{place(m) || m.organizer.name}</span>
+          <span>{where}</span>
         </p>
       )}
       {at === "running" && <Progress meeting={m} now={now} />}

@@ -19,10 +19,14 @@ export function Popup() {
   const now = useNow(1000);
   const list = due(meetings, marks, now).slice(0, most);
   const told = useRef(new Set<string>());
+  const shown = useRef<Meeting[]>([]);
 
   // Whatever popped up stays until it is dealt with or over; the person is
-  // told once by the system too, if they look elsewhere.
+  // told once by the system too, if they look elsewhere, and the system's
+  // notification leaves with the pop-up.
   useEffect(() => {
+    for (const m of shown.current) if (!list.some((x) => x.id === m.id)) void withdraw(m);
+    shown.current = list;
     for (const m of list) {
       const key = `${m.id} ${m.start} ${marks[m.id]?.until ?? 0}`;
       if (told.current.has(key)) continue;
@@ -44,10 +48,7 @@ function Box({ meetings, now }: { meetings: Meeting[]; now: number }) {
   }, []);
   const first = meetings[0]!;
   const dismiss = () => {
-    for (const m of meetings) {
-      withdraw(m);
-      void engine.mark(m, Infinity);
-    }
+    for (const m of meetings) void engine.mark(m, Infinity);
   };
   return (
     <dialog
@@ -93,14 +94,7 @@ function Card({ meeting: m, now }: { meeting: Meeting; now: number }) {
             {s.kind === "start" ? words.say("popup.atStart") : words.say("popup.snooze", { span: words.span(s.ms) })}
           </button>
         ))}
-        <button
-          type="button"
-          class="soft"
-          onClick={() => {
-            withdraw(m);
-            void engine.mark(m, Infinity);
-          }}
-        >
+        <button type="button" class="soft" onClick={() => void engine.mark(m, Infinity)}>
           {words.say("popup.dismiss")}
         </button>
       </div>

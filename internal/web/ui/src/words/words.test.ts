@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { en, type Key } from "./en";
 import { choose, countdown, languages, Words } from "./words";
@@ -14,6 +16,16 @@ describe.each(Object.entries(languages))("language %s", (_, words) => {
     expect(words[key].trim()).not.toBe("");
     if (!one) expect(placeholders(words[key])).toEqual(placeholders(en[key]));
   });
+});
+
+// A text that nothing says is one that nobody looks after.
+test("every text is said somewhere", () => {
+  const app = join(import.meta.dirname, "../app");
+  const files = [...readdirSync(app).map((f) => join(app, f)), join(import.meta.dirname, "words.ts")];
+  const source = files.map((f) => readFileSync(f, "utf8")).join("\n");
+  const built = [...source.matchAll(/`([a-z]+(?:\.[a-z]+)*\.)\$\{/g), ...source.matchAll(/count\("([\w.]+)"/g)].map((m) => m[1]!);
+  const unsaid = (Object.keys(en) as Key[]).filter((k) => !source.includes(`"${k}"`) && !built.some((b) => k.startsWith(b)));
+  expect(unsaid.filter((k) => !/^trouble\.(cloud|kms)\./.test(k))).toEqual([]);
 });
 
 test("choice of language", () => {
