@@ -3,6 +3,7 @@ package ewstest
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -431,6 +432,8 @@ func (v *view) appointmentProperty(id int) string {
 	switch id {
 	case 0x8201: // PidLidAppointmentSequence
 		return strconv.Itoa(v.it.Sequence)
+	case 0x8205: // PidLidBusyStatus
+		return strconv.Itoa(max(0, slices.Index(busyNames, orElse(v.it.Busy, "Busy"))))
 	case 0x8208: // PidLidLocation
 		return v.it.Location
 	case 0x820D: // PidLidAppointmentStartWhole

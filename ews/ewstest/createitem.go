@@ -115,6 +115,7 @@ func (r *request) saveFolder(standard uint32) (*mailbox, uint32, error) {
 // build makes an item from the children of its element.
 func (r *request) build(e *wire.Element, it *Item) error {
 	c := &change{r: r, it: it, kind: e.Name}
+	c.inZone(e.Child("StartTimeZone"))
 	for _, child := range e.Children {
 		if _, err := c.element(child); err != nil {
 			return err
@@ -145,11 +146,10 @@ func (r *request) createAppointment(e *wire.Element) outcome {
 		it.Culture = culture
 	}
 	it.Start = p.now.Truncate(30 * 60 * 1e9).Add(30 * 60 * 1e9)
-	it.End = it.Start
 	if err := r.build(e, it); err != nil {
 		return outcome{err: err}
 	}
-	if e.Child("End") == nil {
+	if it.End.IsZero() {
 		it.End = it.Start.Add(30 * 60 * 1e9)
 	}
 	c := &change{r: r, it: it, kind: e.Name}

@@ -246,7 +246,7 @@ func mergedFreeBusy(times []busyTime, q availability) string {
 		end, digit := at.Add(q.interval), byte('0')
 		for _, t := range times {
 			if t.start.Before(end) && t.end.After(at) {
-				digit = max(digit, '0'+byte(max(0, slices.Index([]string{"Free", "Tentative", "Busy", "OOF", "WorkingElsewhere"}, t.status))))
+				digit = max(digit, '0'+byte(max(0, slices.Index(busyNames, t.status))))
 			}
 		}
 		out = append(out, digit)

@@ -203,13 +203,20 @@ func TestPlainMail(t *testing.T) {
 
 func TestUserConfiguration(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, Options{})
-	body := func(folder string) string {
-		return `<m:GetUserConfiguration><m:UserConfigurationName Name="OWA.UserOptions"><t:DistinguishedFolderId Id="` + folder + `"/></m:UserConfigurationName><m:UserConfigurationProperties>All</m:UserConfigurationProperties></m:GetUserConfiguration>`
+	r := newRig(t, Options{Zone: "Tokyo Standard Time"})
+	body := func(name, folder string) string {
+		return `<m:GetUserConfiguration><m:UserConfigurationName Name="` + name + `"><t:DistinguishedFolderId Id="` + folder + `"/></m:UserConfigurationName><m:UserConfigurationProperties>All</m:UserConfigurationProperties></m:GetUserConfiguration>`
 	}
-	for folder, want := range map[string]string{"root": "ErrorItemNotFound", "archiveroot": "ErrorFolderNotFound"} {
-		if got := r.code(user1, body(folder)); got != want {
-			t.Errorf("%s: %s, want %s", folder, got, want)
+	for _, tc := range []struct{ name, folder, want string }{
+		{"OWA.UserOptions", "root", "NoError"}, {"OWA.UserOptions", "inbox", "ErrorItemNotFound"}, {"CategoryList", "calendar", "ErrorItemNotFound"},
+		{"OWA.UserOptions", "archiveroot", "ErrorFolderNotFound"},
+	} {
+		if got := r.code(user1, body(tc.name, tc.folder)); got != tc.want {
+			t.Errorf("%s in %s: %s, want %s", tc.name, tc.folder, got, tc.want)
 		}
+	}
+	entry := r.ok(user1, body("OWA.UserOptions", "root")).Find("UserConfiguration", "Dictionary", "DictionaryEntry")
+	if entry.Value("DictionaryKey", "Value") != "timezone" || entry.Value("DictionaryValue", "Value") != "Tokyo Standard Time" {
+		t.Errorf("the options: %v", entry)
 	}
 }

@@ -13,7 +13,8 @@ import (
 type change struct {
 	r    *request
 	it   *Item
-	kind string // element of the item: "CalendarItem", "Message"
+	kind string         // element of the item: "CalendarItem", "Message"
+	loc  *time.Location // of times without an offset; nil: the request's
 }
 
 // setter stores what an element holds; without the element it deletes.
@@ -50,7 +51,7 @@ var setters = map[string]setter{
 		return nil
 	}},
 	"item:ReminderDueBy":          {FieldOther, ignore},
-	"item:MimeContent":            {FieldOther, ignore},
+	"item:MimeContent":            {^FieldRecurrence, (*change).mime},
 	"item:InternetMessageHeaders": {FieldOther, ignore},
 	"item:IsAssociated":           {FieldOther, ignore},
 	"item:EffectiveRights":        {FieldOther, ignore},
@@ -113,7 +114,7 @@ var readOnly = []string{
 // element stores one child of an item in a request.
 func (c *change) element(e *wire.Element) (Fields, error) {
 	if e.Name == "ExtendedProperty" {
-		return FieldExtended, c.extended(e)
+		return c.extended(e)
 	}
 	s, ok := setters["item:"+e.Name]
 	if !ok {
@@ -181,12 +182,24 @@ func (c *change) moment(e *wire.Element, dst *time.Time) error {
 	if e == nil {
 		return fail("ErrorInvalidPropertyDelete")
 	}
-	t, err := c.r.parseTime(e.Text)
+	loc := c.loc
+	if loc == nil {
+		loc = c.r.zone
+	}
+	t, err := parseTimeIn(e.Text, loc)
 	if err != nil {
 		return schemaViolation("%s: %v", e.Name, err)
 	}
 	*dst = t
 	return nil
+}
+
+// inZone makes times without an offset mean those of a StartTimeZone in the
+// same request.
+func (c *change) inZone(e *wire.Element) {
+	if id := e.Attr("Id"); id != "" {
+		c.loc = c.r.s.zones.location(id)
+	}
 }
 
 func (c *change) body(e *wire.Element) error {
@@ -249,25 +262,101 @@ func (c *change) responses(e *wire.Element) error {
 }
 
 // extended stores an ExtendedProperty.
-func (c *change) extended(e *wire.Element) error {
+func (c *change) extended(e *wire.Element) (Fields, error) {
 	uri := e.Child("ExtendedFieldURI")
 	if uri == nil {
-		return schemaViolation("ExtendedProperty has no ExtendedFieldURI")
+		return 0, schemaViolation("ExtendedProperty has no ExtendedFieldURI")
 	}
 	p, err := parsePath(uri)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if e.Child("Value") == nil && e.Child("Values") == nil {
-		return schemaViolation("ExtendedProperty has no value")
+		return 0, schemaViolation("ExtendedProperty has no value")
 	}
 	p.Value = strings.Clone(e.Value("Value"))
 	for v := range e.Child("Values").All("Value") {
 		p.Values = append(p.Values, strings.Clone(v.Text))
 	}
+	if field := c.it.setMAPI(p); field != 0 {
+		return field, nil
+	}
 	c.it.setExtended(p)
-	return nil
+	return FieldExtended, nil
 }
+
+// setMAPI stores a property that has a field of its own, and returns that
+// field, or zero where there is none ([MS-OXPROPS] 2).
+func (it *Item) setMAPI(p Property) Fields {
+	switch {
+	case p.Tag != "":
+		return it.setTag(tagNumber(p.Tag), p.Value)
+	case setGUID(p.Set) == propertySets["Appointment"]:
+		return it.setAppointment(p.ID, p.Value)
+	case setGUID(p.Set) == propertySets["Common"]:
+		return it.setCommon(p.ID, p.Value)
+	}
+	return 0
+}
+
+func (it *Item) setTag(tag int64, value string) Fields {
+	pick := func(words ...string) string {
+		if n, ok := parseInt(value); ok && n >= 0 && n < len(words) {
+			return words[n]
+		}
+		return words[0]
+	}
+	switch tag {
+	case 0x0037, 0x0E1D: // PidTagSubject, PidTagNormalizedSubject
+		it.Subject = value
+		return FieldSubject
+	case 0x1000: // PidTagBody
+		it.Body, it.seed = Body{Type: "Text", Content: value}, 0
+		return FieldBody
+	case 0x0017: // PidTagImportance
+		it.Importance = pick("Low", "Normal", "High")
+		return FieldImportance
+	case 0x0036: // PidTagSensitivity
+		it.Sensitivity = pick("Normal", "Personal", "Private", "Confidential")
+		return FieldSensitivity
+	}
+	return 0
+}
+
+func (it *Item) setAppointment(id int, value string) Fields {
+	switch id {
+	case 0x8208: // PidLidLocation
+		it.Location = value
+		return FieldLocation
+	case 0x8205: // PidLidBusyStatus
+		if n, ok := parseInt(value); ok && n >= 0 && n < len(busyNames) {
+			it.Busy = busyNames[n]
+		}
+		return FieldBusy
+	}
+	return 0
+}
+
+func (it *Item) setCommon(id int, value string) Fields {
+	switch id {
+	case 0x8501: // PidLidReminderDelta
+		if n, ok := parseInt(value); ok && it.Reminder >= 0 {
+			it.Reminder = max(0, n)
+		}
+		return FieldReminder
+	case 0x8503: // PidLidReminderSet
+		if on, ok := parseBool(value); ok && !on {
+			it.Reminder = -1
+		} else if it.Reminder < 0 {
+			it.Reminder = 15
+		}
+		return FieldReminder
+	}
+	return 0
+}
+
+// busyNames are the values of LegacyFreeBusyStatus by their MAPI numbers.
+var busyNames = []string{"Free", "Tentative", "Busy", "OOF", "WorkingElsewhere"}
 
 // mostAttendees bounds a list of attendees.
 const mostAttendees = 10000

@@ -136,6 +136,9 @@ func (u *updating) apply(updates *wire.Element) error {
 	}
 	u.readOnly = true
 	for _, e := range updates.Children {
+		c.inZone(e.Find("CalendarItem", "StartTimeZone"))
+	}
+	for _, e := range updates.Children {
 		path, err := parseField(e)
 		if err != nil {
 			return err
@@ -163,6 +166,10 @@ func (u *updating) apply(updates *wire.Element) error {
 func (c *change) update(e *wire.Element, path fieldPath) (Fields, error) {
 	if e.Name == "DeleteItemField" {
 		if path.extended != nil {
+			path.extended.Value = ""
+			if field := c.it.setMAPI(*path.extended); field != 0 {
+				return field, nil
+			}
 			c.it.dropExtended(*path.extended)
 			return FieldExtended, nil
 		}
