@@ -309,6 +309,21 @@ func (r *request) answer(err error) {
 	r.write(status, doc.Bytes())
 }
 
+// pack compresses a document. Writers are kept: a new one costs a megabyte.
+func (s *Server) pack(doc []byte) []byte {
+	var b bytes.Buffer
+	z, is := s.packers.Get().(*gzip.Writer)
+	if is {
+		z.Reset(&b)
+	} else {
+		z, _ = gzip.NewWriterLevel(&b, gzip.BestSpeed) // fails for a level out of range only
+	}
+	_, _ = z.Write(doc)
+	_ = z.Close()
+	s.packers.Put(z)
+	return b.Bytes()
+}
+
 // write sends a document, whole or as the script wants it.
 func (r *request) write(status int, doc []byte) {
 	if r.fault.DropAnswer {
@@ -327,11 +342,7 @@ func (r *request) write(status int, doc []byte) {
 		h.Set("client-request-id", id)
 	}
 	if len(doc) > 512 && strings.Contains(r.http.Header.Get("Accept-Encoding"), "gzip") {
-		var b bytes.Buffer
-		z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
-		_, _ = z.Write(doc)
-		_ = z.Close()
-		doc = b.Bytes()
+		doc = r.s.pack(doc)
 		h.Set("Content-Encoding", "gzip")
 	}
 	h.Set("Content-Length", strconv.Itoa(len(doc)))

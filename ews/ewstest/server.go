@@ -73,6 +73,7 @@ type Server struct {
 	done    chan struct{} // closed by Close
 	handler sync.WaitGroup
 	startup error
+	packers sync.Pool // of *gzip.Writer
 
 	mu       sync.RWMutex // guards what follows, and everything in the mailboxes
 	boxes    map[guid]*mailbox
