@@ -81,7 +81,7 @@ func main() {
 	}
 	if !*short {
 		for _, name := range failed {
-			fmt.Printf("\n--- %s\n%s", name, tail(output[name].String(), 200))
+			fmt.Printf("\n--- %s\n%s", name, ends(output[name].String(), 80, 120))
 		}
 		if refused > 0 {
 			fmt.Printf("\n%d tests were skipped for another reason than \"skipped: not here\"\n", refused)
@@ -97,7 +97,11 @@ func main() {
 	}
 }
 
-func tail(s string, lines int) string {
+// ends leaves out the middle of a long text.
+func ends(s string, head, tail int) string {
 	all := strings.SplitAfter(s, "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "")
+	if len(all) <= head+tail {
+		return s
+	}
+	return strings.Join(all[:head], "") + fmt.Sprintf("... %d lines left out\n", len(all)-head-tail) + strings.Join(all[len(all)-tail:], "")
 }
