@@ -15,6 +15,7 @@ import (
 	"github.com/koyomi-cal/koyomi/ews"
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 	"github.com/koyomi-cal/koyomi/internal/connector"
+	"github.com/koyomi-cal/koyomi/internal/detect"
 	"github.com/koyomi-cal/koyomi/internal/exchange"
 	"github.com/koyomi-cal/koyomi/internal/mailbox"
 	"github.com/koyomi-cal/koyomi/internal/node"
@@ -389,6 +390,7 @@ func (s *procSystem) open() *node.Node {
 		m.Address = procAddress(user)
 		o.Connector.Mailboxes = append(o.Connector.Mailboxes, m)
 	}
+	o.Connector.Rules.Detect = detect.New(nil)
 	n, err := node.Open(s.t.Context(), o)
 	if err != nil {
 		s.t.Fatal(err)

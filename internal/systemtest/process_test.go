@@ -133,7 +133,7 @@ func procStart(t *testing.T, name string, args ...string) *proc {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%s said at the end:\n%s", name, strings.Join(p.last(60), "\n"))
+			t.Logf("%s said at the end:\n%s", name, strings.Join(p.last(25), "\n"))
 		}
 	})
 	return p
