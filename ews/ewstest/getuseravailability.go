@@ -116,12 +116,12 @@ func (r *request) parseAvailability() (availability, error) {
 		}
 		q.interval = time.Duration(n) * time.Minute
 	}
-	from, err1 := parseTimeIn(options.Value("TimeWindow", "StartTime"), time.UTC)
-	to, err2 := parseTimeIn(options.Value("TimeWindow", "EndTime"), time.UTC)
-	if err1 != nil || err2 != nil || !to.After(from) {
+	var err1, err2 error
+	q.from, err1 = q.zone.parse(options.Value("TimeWindow", "StartTime"))
+	q.to, err2 = q.zone.parse(options.Value("TimeWindow", "EndTime"))
+	if err1 != nil || err2 != nil || !q.to.After(q.from) {
 		return q, faultOf("ErrorInvalidTimeInterval")
 	}
-	q.from, q.to = q.zone.utc(from), q.zone.utc(to)
 	if q.to.Sub(q.from) > longestWindow {
 		return q, faultOf("ErrorTimeIntervalTooBig")
 	}

@@ -88,6 +88,10 @@ func TestAvailability(t *testing.T) {
 	if v.Value("WorkingHours", "TimeZone", "Bias") != "-540" {
 		t.Errorf("working hours are in bias %s", v.Value("WorkingHours", "TimeZone", "Bias"))
 	}
+	offset := r.as(user1, availabilityBody("MergedOnly", "2026-11-24T13:00:00Z", "2026-11-24T16:00:00-05:00", user1)).Find("FreeBusyResponseArray", "FreeBusyResponse", "FreeBusyView")
+	if got := offset.Value("MergedFreeBusy"); got != "00330000" {
+		t.Errorf("a window with offsets: %s", got)
+	}
 	many := make([]string, 101)
 	for body, want := range map[string]string{
 		availabilityBody("Detailed", "2026-11-24T08:00:00", "2027-11-24T16:00:00", user1):                                             "ErrorTimeIntervalTooBig",

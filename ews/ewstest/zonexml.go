@@ -219,3 +219,15 @@ func (z biasZone) utc(local time.Time) time.Time {
 func (z biasZone) local(utc time.Time) time.Time {
 	return utc.UTC().Add(-time.Duration(z.offset(utc)) * time.Minute)
 }
+
+// parse reads a time that is in the zone unless it has an offset of its own.
+func (z biasZone) parse(s string) (time.Time, error) {
+	local, err := parseTimeIn(s, time.UTC)
+	if err != nil {
+		return local, err
+	}
+	if other, err := parseTimeIn(s, time.FixedZone("", 3600)); err == nil && other.Equal(local) {
+		return local, nil // it does not depend on a zone
+	}
+	return z.utc(local), nil
+}
