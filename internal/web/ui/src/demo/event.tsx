@@ -14,14 +14,13 @@ interface Props {
   say: Say;
   words: Words;
   event: CalendarEvent;
-  typed: string | undefined; // the text as typed in this page
   close: () => void;
   remove: () => Promise<void>;
 }
 
-export function EventCard({ api, say, words, event: e, typed, close, remove }: Props) {
+export function EventCard({ api, say, words, event: e, close, remove }: Props) {
   const [error, setError] = useState("");
-  const { own, added } = split(textOf(e.body, e.bodyType), typed, e.joined);
+  const { own, added } = split(textOf(e.body, e.bodyType), e.joined ? e.joinUrl : "");
   return (
     <article class="sheet" aria-label={e.subject}>
       <div class="sheet-head">

@@ -30,7 +30,6 @@ export function Page({ api, say, words }: PageProps) {
   const [progress, setProgress] = useState<Progress>();
   const [selected, select] = useState<string>();
   const [editing, setEditing] = useState(true);
-  const typed = useRef(new Map<string, string>());
   const working = useRef(0); // until when to look often
 
   useEffect(() => {
@@ -78,7 +77,6 @@ export function Page({ api, say, words }: PageProps) {
     const before = await api.cloud();
     const since = performance.now();
     const ev = await api.create(d);
-    typed.current.set(ev.id, d.body);
     working.current = Date.now() + 15_000;
     setProgress({ id: ev.id, uid: ev.uid, since, cursor: before.cursor, keyword: /[@＠]\p{L}/u.test(d.location), saved: performance.now() - since });
     setEvents((list) => [...list.filter((e) => e.id !== ev.id), ev]);
@@ -139,7 +137,6 @@ export function Page({ api, say, words }: PageProps) {
                   say={say}
                   words={words}
                   event={event}
-                  typed={typed.current.get(event.id)}
                   close={() => select(undefined)}
                   remove={async () => {
                     await api.remove(event.id);

@@ -25,13 +25,14 @@ function entity(name: string): string | undefined {
   return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : "�";
 }
 
-// split parts a text into what was typed and what was added behind it.
-export function split(text: string, typed: string | undefined, joined: boolean): { own: string; added: string } {
-  if (!joined) return { own: text, added: "" };
-  const own = (typed ?? "").replace(/\r\n?/g, "\n").trim();
-  if (own !== "" && text.startsWith(own)) return { own, added: text.slice(own.length).trim() };
-  if (own === "" && typed !== undefined) return { own: "", added: text };
-  return { own: text, added: "" };
+// split parts a text into what people wrote and the join block behind it. The
+// block's first line stands above the one with the link.
+export function split(text: string, joinUrl: string): { own: string; added: string } {
+  const lines = text.split("\n");
+  const link = joinUrl === "" ? -1 : lines.findLastIndex((l) => l.includes(joinUrl));
+  if (link < 0) return { own: text, added: "" };
+  const first = Math.max(0, link - 1);
+  return { own: lines.slice(0, first).join("\n").trim(), added: lines.slice(first).join("\n").trim() };
 }
 
 export const zoomInvitation = `Hanako Tanaka is inviting you to a scheduled Zoom meeting.
