@@ -104,35 +104,44 @@ func restNumbers(t *testing.T, file string, moments ...time.Time) {
 	}
 	cells := 0
 	for _, table := range restTables(t, db) {
-		rows, err := db.QueryContext(t.Context(), `SELECT * FROM "`+table+`"`) //nolint:gosec // a name from the schema
-		if err != nil {
-			t.Fatal(err)
-		}
-		columns, err := rows.Columns()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			values, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
+		restCells(t, db, table, func(column string, value any) {
+			cells++
+			if n, is := value.(int64); is && secret[n] {
+				t.Errorf("%s: %s.%s holds the start or the end", file, table, column)
 			}
-			if err := rows.Scan(into...); err != nil {
-				t.Fatal(err)
-			}
-			for i, v := range values {
-				cells++
-				if n, is := v.(int64); is && secret[n] {
-					t.Errorf("%s: %s.%s holds the start or the end", file, table, columns[i])
-				}
-			}
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
+		})
 	}
 	if cells < 20 {
 		t.Errorf("%s: only %d cells were looked at", file, cells)
+	}
+}
+
+// restCells goes through all values of a table.
+func restCells(t *testing.T, db *sql.DB, table string, each func(column string, value any)) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT * FROM "`+table+`"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range values {
+			each(columns[i], v)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 }
 

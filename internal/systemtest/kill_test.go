@@ -74,14 +74,14 @@ const killTimes = 50
 // updates, and what was not done has its reason.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("KOYOMI_SEED"); text != "" {
 		if _, err := fmt.Sscan(text, &seed); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Logf("KOYOMI_SEED=%d repeats these moments", seed)
-	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // to be repeated, not to be secret
+	r := rand.New(rand.NewPCG(seed, 0))
 
 	began := time.Now()
 	undone := map[string]mailbox.Reason{} // address -> why nothing was written there

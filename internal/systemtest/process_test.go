@@ -50,20 +50,29 @@ func procSources(root string) error {
 	})
 }
 
-// procBuilt builds the program once for all tests that run it. The binary is
-// left to the system's cleaning of temporary files, since other tests may still
-// run it.
+// procDir is where the binary lies while the tests run.
+var procDir string
+
+// TestMain takes the binary away again.
+func TestMain(m *testing.M) {
+	var err error
+	if procDir, err = os.MkdirTemp("", "koyomi-systemtest-"); err == nil {
+		m.Run()
+		err = os.RemoveAll(procDir)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// procBuilt builds the program once for all tests that run it.
 var procBuilt = sync.OnceValues(func() (string, error) {
-	for _, part := range []string{"cmd", "ews", "internal"} {
+	for _, part := range []string{"cmd", "ews", "internal", "go.mod"} {
 		if err := procSources(filepath.Join("..", "..", part)); err != nil {
 			return "", err
 		}
 	}
-	dir, err := os.MkdirTemp("", "koyomi-systemtest-")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(dir, "koyomi")
+	binary := filepath.Join(procDir, "koyomi")
 	build := exec.Command("go", "build", "-o", binary, "../../cmd/koyomi")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
@@ -158,9 +167,6 @@ func (p *proc) last(n int) []string {
 	defer p.mu.Unlock()
 	return slices.Clone(p.lines[max(0, len(p.lines)-n):])
 }
-
-// log returns all that the process printed.
-func (p *proc) log() string { return strings.Join(p.last(1<<30), "\n") }
 
 // await returns the submatches of the n-th line that matches, counted from 1,
 // or nil when the process or the context ends first.
@@ -388,7 +394,7 @@ func procMetric(t *testing.T, admin, name string) float64 {
 
 func procGet(t *testing.T, url string) (status int, text string) {
 	t.Helper()
-	r, err := http.Get(url) //nolint:gosec,noctx // of our own process
+	r, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

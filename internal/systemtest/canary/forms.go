@@ -93,8 +93,8 @@ func escapes(text string) []form {
 	}
 	var printable bytes.Buffer
 	w := quotedprintable.NewWriter(&printable)
-	if _, err := w.Write([]byte(text)); err == nil {
-		w.Close()
+	if _, err := w.Write([]byte(text)); err != nil || w.Close() != nil {
+		printable.Reset() // never: a buffer takes everything
 	}
 	return []form{
 		{"query", []byte(url.QueryEscape(text)), leastDouble},
@@ -112,9 +112,7 @@ func digests(text string) (forms []form) {
 		long, middle, short := sha256.Sum256([]byte(t)), sha1.Sum([]byte(t)), md5.Sum([]byte(t)) //nolint:gosec // looked for
 		for name, sum := range map[string][]byte{"sha-256": long[:], "sha-1": middle[:], "md5": short[:]} {
 			forms = append(forms, form{name, sum, leastPlain})
-			for _, f := range radix(name+" in ", sum) {
-				forms = append(forms, f)
-			}
+			forms = append(forms, radix(name+" in ", sum)...)
 		}
 	}
 	return forms
