@@ -48,7 +48,22 @@ func (s *Server) CallsTo(op, mailbox string) []Call {
 	return out
 }
 
-// ForgetCalls empties the log.
+// Count returns how many calls of an operation there were since the server was
+// made, whatever the log has forgotten; "" stands for all.
+func (s *Server) Count(op string) int {
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	if op != "" {
+		return s.counts[op]
+	}
+	n := 0
+	for _, c := range s.counts {
+		n += c
+	}
+	return n
+}
+
+// ForgetCalls empties the log. The counts stay.
 func (s *Server) ForgetCalls() {
 	s.logMu.Lock()
 	defer s.logMu.Unlock()
@@ -60,6 +75,9 @@ func (s *Server) ForgetCalls() {
 func (s *Server) log(c Call) {
 	s.logMu.Lock()
 	defer s.logMu.Unlock()
+	if len(s.counts) < 1000 || s.counts[c.Op] > 0 { // names come from requests
+		s.counts[c.Op]++
+	}
 	if len(s.calls) >= mostCalls {
 		s.calls = slices.Delete(s.calls, 0, mostCalls/4)
 	}

@@ -1,6 +1,7 @@
 package ewstest
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -37,6 +38,19 @@ func busy(backOff time.Duration) *failure {
 	f := fail("ErrorServerBusy")
 	f.values = []string{"BackOffMilliseconds", strconv.FormatInt(backOff.Milliseconds(), 10)}
 	return f
+}
+
+// failureOf returns the failure that err is, or one that stands for it. It
+// returns nil for nil.
+func failureOf(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	return failf("ErrorInternalServerError", "%v", err)
 }
 
 // schemaViolation is the fault for a request that the schema does not allow.

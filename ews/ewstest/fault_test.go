@@ -214,6 +214,9 @@ func TestCallLog(t *testing.T) {
 	r.s.ForgetCalls()
 	body := updateItem(id, "NeverOverwrite", "SendToAllAndSaveCopy", setField("item:Subject", `<t:Subject>y</t:Subject>`))
 	r.send(svc, "password", envelope(user1, body), "X-AnchorMailbox", user1, "User-Agent", "test")
+	if r.s.Count("UpdateItem") != 1 || r.s.Count("CreateItem") != 1 || r.s.Count("") != 2 {
+		t.Errorf("counted %d, %d, %d", r.s.Count("UpdateItem"), r.s.Count("CreateItem"), r.s.Count(""))
+	}
 	calls := r.s.CallsTo("UpdateItem", user1)
 	if len(calls) != 1 {
 		t.Fatalf("%d calls", len(calls))

@@ -150,7 +150,7 @@ func (r *request) freeBusy(address string, q availability) {
 	}
 	r.w.Start("m:FreeBusyResponse")
 	defer r.w.End()
-	if f, failed := err.(*failure); failed {
+	if f := failureOf(err); f != nil {
 		r.freeBusyError(f)
 		return
 	}

@@ -54,10 +54,7 @@ func (r *request) single(err error) {
 		r.w.End()
 		return
 	}
-	f, ok := err.(*failure)
-	if !ok {
-		f = failf("ErrorInternalServerError", "%v", err)
-	}
+	f := failureOf(err)
 	r.call.Code = f.code
 	r.w.Start("m:ResponseMessage", "ResponseClass", "Error")
 	f.writeMessage(r.w)

@@ -293,16 +293,12 @@ func (r *request) answer(err error) {
 	}
 	status := http.StatusOK
 	doc := r.w
-	var f *failure
 	if err == nil && r.abort != nil {
 		err = r.abort
 	}
-	if errors.As(err, &f) {
+	if f := failureOf(err); f != nil {
 		status, doc = r.faultDocument(f)
 		r.call.Code = f.code
-	} else if err != nil {
-		status, doc = r.faultDocument(&failure{code: "ErrorInternalServerError", text: err.Error(), fault: true})
-		r.call.Code = "ErrorInternalServerError"
 	}
 	r.call.Status = status
 	r.s.log(r.call)

@@ -130,7 +130,6 @@ type Item struct {
 	intended              string // of an attendee's copy: the busy status once accepted
 	about                 uint64 // of a meeting message: the item number of the calendar item
 	seed                  uint64 // the body is made from it, until there is another
-	unseen                bool   // gromox: an organizer's state that only a MAPI client would have set
 }
 
 // Exception is one occurrence of a series that differs from the pattern.

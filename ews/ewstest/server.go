@@ -85,6 +85,7 @@ type Server struct {
 
 	logMu    sync.Mutex // guards what follows
 	calls    []Call
+	counts   map[string]int // calls by operation
 	faults   []*Fault
 	refused  map[string]int // wrong passwords by login
 	hanging  map[string]int // open streams by budget
@@ -110,7 +111,7 @@ func NewServer(o Options) *Server {
 	s := &Server{
 		opt: o, traits: o.Dialect.traits(), done: make(chan struct{}),
 		boxes: map[guid]*mailbox{}, names: map[string]*mailbox{}, accounts: map[string]secret{}, subs: map[string]*subscription{},
-		refused: map[string]int{}, hanging: map[string]int{}, syncing: map[guid]int{},
+		counts: map[string]int{}, refused: map[string]int{}, hanging: map[string]int{}, syncing: map[guid]int{},
 	}
 	if o.EventDelay != 0 {
 		s.traits.tick = max(o.EventDelay, 0)

@@ -1,7 +1,6 @@
 package ewstest
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -78,27 +77,24 @@ func (r *request) message(err error, empty string, payload func()) {
 		err = planned
 	}
 	name := "m:" + r.call.Op + "ResponseMessage"
-	var f *failure
-	if errors.As(err, &f) && f.fault && r.abort == nil {
-		r.abort = f
-	}
-	switch {
-	case err == nil:
+	f := failureOf(err)
+	if f == nil {
 		r.w.Start(name, "ResponseClass", "Success")
 		r.w.Leaf("m:ResponseCode", "NoError")
 		payload()
-	case errors.As(err, &f):
-		r.w.Start(name, "ResponseClass", "Error")
-		f.writeMessage(r.w)
-		if empty != "" {
-			r.w.Leaf(empty, "")
-		}
-		if r.call.Code == "" {
-			r.call.Code = f.code
-		}
-	default:
-		r.w.Start(name, "ResponseClass", "Error")
-		failf("ErrorInternalServerError", "%v", err).writeMessage(r.w)
+		r.w.End()
+		return
+	}
+	if f.fault && r.abort == nil {
+		r.abort = f
+	}
+	if r.call.Code == "" {
+		r.call.Code = f.code
+	}
+	r.w.Start(name, "ResponseClass", "Error")
+	f.writeMessage(r.w)
+	if empty != "" {
+		r.w.Leaf(empty, "")
 	}
 	r.w.End()
 }

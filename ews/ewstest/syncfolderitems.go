@@ -57,7 +57,7 @@ func (r *request) syncPage(e *wire.Element, most int) (syncedPage, error) {
 	defer r.s.mu.RUnlock()
 	b, f, err := r.folder(e)
 	if err != nil {
-		if fl, ok := err.(*failure); ok && fl.code == "ErrorFolderNotFound" {
+		if failureOf(err).code == "ErrorFolderNotFound" {
 			err = fail("ErrorSyncFolderNotFound")
 		}
 		return syncedPage{}, err
@@ -81,10 +81,7 @@ func (r *request) syncPage(e *wire.Element, most int) (syncedPage, error) {
 // syncFailure writes the failure as real servers do: with an empty state and
 // the claim that it was the last page. Whoever stores that state loses theirs.
 func (r *request) syncFailure(err error) {
-	f, ok := err.(*failure)
-	if !ok {
-		f = failf("ErrorInternalServerError", "%v", err)
-	}
+	f := failureOf(err)
 	r.call.Code = f.code
 	r.w.Start("m:"+r.call.Op+"ResponseMessage", "ResponseClass", "Error")
 	f.writeMessage(r.w)
