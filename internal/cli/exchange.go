@@ -12,7 +12,7 @@ import (
 )
 
 type exchangeCommand struct {
-	Listen  string `default:"127.0.0.1:8490" help:"Address and port, on loopback." placeholder:"ADDR"`
+	Listen  string `default:"127.0.0.1:8485" help:"Address and port, on loopback." placeholder:"ADDR"`
 	Users   int    `default:"10" help:"Mailboxes user0001@example.com and on, all with the password \"password\"."`
 	Events  int    `default:"0" help:"Calendar items in each of them."`
 	Dialect string `default:"exchange2019" help:"exchange2013, exchange2016, exchange2019, exchangese or gromox."`
@@ -31,7 +31,7 @@ func (c *exchangeCommand) Run(env *environment) error {
 	case c.Auth != "basic":
 		return usagef("--auth: the simulator knows basic, not %q", c.Auth)
 	case splitErr != nil || !loopback(host):
-		return usagef("--listen: the simulator takes a known password and listens on loopback only, for example 127.0.0.1:8490")
+		return usagef("--listen: the simulator takes a known password and listens on loopback only, for example 127.0.0.1:8485")
 	case c.Users < 0 || c.Events < 0:
 		return usagef("--users and --events are 0 or more")
 	case c.CAOut != "" && !c.TLS:

@@ -75,7 +75,7 @@ func (r *reader) follow(ctx context.Context) error {
 				last = e.ID
 				err = r.catchUp(ctx, e.Resource)
 			}
-			if temporary, is := errors.AsType[*api.Error](err); err != nil && ctx.Err() == nil && !(is && temporary.Temporary()) {
+			if err != nil && ctx.Err() == nil && !temporary(err) {
 				return err
 			}
 		}
@@ -85,6 +85,15 @@ func (r *reader) follow(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// temporary reports whether the same may go well a moment later.
+func temporary(err error) bool {
+	t, is := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](err)
+	return is && t.Temporary()
 }
 
 // catchUp reads what is new of a resource.
