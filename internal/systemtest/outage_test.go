@@ -69,9 +69,9 @@ func TestServersAway(t *testing.T) {
 func TestAsLongAsTheServerSays(t *testing.T) {
 	memStory(t, func(t *testing.T, r *memRig, n *memNode) {
 		const pause = 7 * time.Minute
-		r.x.Fail(ewstest.Fault{Mailbox: memBob, BackOff: pause, Match: func(c ewstest.Call) bool { return c.Login == "svc@example.com" }})
-		bobs := r.book(memBob, memPlan{subject: "Bob's", location: "@meet", in: 2 * time.Hour, invited: []string{memCho}})
+		r.x.Fail(ewstest.Fault{Mailbox: memBob, BackOff: pause, Match: memOurs})
 		struck := time.Now()
+		bobs := r.book(memBob, memPlan{subject: "Bob's", location: "@meet", in: 2 * time.Hour, invited: []string{memCho}})
 		memQuiet(time.Minute)
 		anns := r.book(memAnn, memPlan{subject: "Ann's", location: "@meet", in: 2 * time.Hour, invited: []string{memDee}})
 		memQuiet(time.Minute)
@@ -79,14 +79,12 @@ func TestAsLongAsTheServerSays(t *testing.T) {
 		memQuiet(pause - 3*time.Minute)
 		var asked time.Time
 		for _, c := range r.x.Calls() {
-			if c.Login == "svc@example.com" && c.Mailbox == memBob && c.At.After(struck) {
-				if asked.IsZero() && c.Code == "ErrorServerBusy" {
-					asked = c.At
-					continue
-				}
-				if !asked.IsZero() && c.At.Before(asked.Add(pause)) {
-					t.Errorf("%s for the mailbox after %v", c.Op, c.At.Sub(asked))
-				}
+			switch {
+			case !memOurs(c) || c.Mailbox != memBob || c.At.Before(struck):
+			case c.Code == "ErrorServerBusy":
+				asked = c.At
+			case !asked.IsZero() && c.At.Before(asked.Add(pause)):
+				t.Errorf("%s for the mailbox after %v", c.Op, c.At.Sub(asked))
 			}
 		}
 		if asked.IsZero() {
@@ -117,7 +115,7 @@ func TestBusyWrite(t *testing.T) {
 }
 
 // memOurs reports whether a call is the connector's.
-func memOurs(c ewstest.Call) bool { return c.Login == "svc@example.com" }
+func memOurs(c ewstest.Call) bool { return c.Login == memService }
 
 // TestBrokenStreams: streams are cut in mid-document, events are missed, and
 // nothing is lost.

@@ -37,7 +37,7 @@ func TestRandomDays(t *testing.T) {
 				for _, who := range memPeople {
 					r.opened(who)
 				}
-				for hour := range 8 {
+				for hour := range 4 {
 					for range 12 {
 						d.something()
 						memQuiet(time.Duration(d.rng.IntN(90)) * time.Second)
