@@ -39,8 +39,9 @@ test: ## everything: unit tests with the race detector, a third-party client, th
 	KOYOMI_REQUIRE=1 KOYOMI_SOFFICE=/usr/bin/soffice go test -race -timeout 20m $(TESTFLAGS) ./...
 	cd $(UI) && npm run --silent check && npm run --silent test && npm run --silent e2e
 
-lint: ## gofmt, go vet and the linters of .golangci.yml
+lint: ## gofmt, go mod tidy, go vet and the linters of .golangci.yml
 	@bad=$$(git ls-files '*.go' | xargs -r gofmt -l); if [ -n "$$bad" ]; then echo "gofmt -w $$bad" >&2; exit 1; fi
+	go mod tidy -diff
 	go vet ./...
 	$(LINT) run --allow-parallel-runners ./...
 
