@@ -50,14 +50,8 @@ func (r *request) deleteOne(e *wire.Element, kind, mode string) error {
 		return fail("ErrorSendMeetingCancellationsRequired")
 	}
 	p := r.post()
-	if t.it.isCalendar() && mode != "SendToNone" && t.single.IsMeeting() && !t.single.IsCancelled() && t.it.folder != deletedFolder {
-		save := mode == "SendToAllAndSaveCopy"
-		if t.single.IsOrganizer() {
-			p.cancel(meeting{box: t.box, it: t.it, one: t.single}, t.single.Attendees, nil, save)
-		} else if !p.mute {
-			a := answers["DeclineItem"]
-			p.reply(t, t.single, a.class, a.prefix+t.single.Subject, a.response, nil, save)
-		}
+	if t.it.isCalendar() && mode != "SendToNone" {
+		p.tell(t, mode == "SendToAllAndSaveCopy")
 	}
 	switch {
 	case t.isOccurrence():
@@ -73,4 +67,20 @@ func (r *request) deleteOne(e *wire.Element, kind, mode string) error {
 		t.box.remove(p.now, t.it)
 	}
 	return nil
+}
+
+// tell mails that a meeting was deleted: the organizer's attendees that it is
+// cancelled, if they were ever told of it, and the organizer that an attendee
+// declines.
+func (p *post) tell(t *target, save bool) {
+	switch {
+	case !t.single.IsMeeting() || t.single.IsCancelled() || t.it.folder == deletedFolder:
+	case !t.single.IsOrganizer():
+		if !p.mute {
+			a := answers["DeclineItem"]
+			p.reply(t, t.single, a.class, a.prefix+t.single.Subject, a.response, nil, save)
+		}
+	case t.single.RequestSent:
+		p.cancel(meeting{box: t.box, it: t.it, one: t.single}, t.single.Attendees, nil, save)
+	}
 }

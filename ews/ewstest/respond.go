@@ -191,7 +191,9 @@ func (r *request) cancelItem(e *wire.Element) outcome {
 	}
 	p := r.post()
 	m := meeting{box: t.box, it: t.it, one: t.single}
-	p.cancel(m, t.single.Attendees, body, r.body.Attr("MessageDisposition") == "SendAndSaveCopy")
+	if t.single.RequestSent { // else nobody knows of it
+		p.cancel(m, t.single.Attendees, body, r.body.Attr("MessageDisposition") == "SendAndSaveCopy")
+	}
 	if t.isOccurrence() {
 		t.box.replace(p.now, t.it.without(t.occ.original))
 		return outcome{box: t.box}
