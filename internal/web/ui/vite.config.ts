@@ -50,7 +50,7 @@ function worker(out: string): Plugin {
       for (const name of readdirSync(pub).sort()) {
         const data = readFileSync(join(pub, name));
         hash.update(name).update(data);
-        if (name !== "sw.js") files.add("./" + name);
+        if (!name.endsWith("512.png")) files.add("./" + name); // these are for installing, which needs a network anyway
       }
       const source = readFileSync(join(out, "../../ui/src/app/sw.js"), "utf8")
         .replace("__VERSION__", hash.digest("hex").slice(0, 16))

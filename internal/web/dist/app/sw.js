@@ -2,8 +2,8 @@
 // network, and brings the app forward when a notification is clicked. It never
 // touches what the servers say: no answer of theirs is kept here.
 
-const cacheName = "koyomi-f2e0904f7474c878";
-const files = ["./","./assets/index-CHU_tSof.js","./assets/index-Cwf-ZxQW.css","./assets/ticker-BBYM5s-i.js","./icon-192.png","./icon-512.png","./icon-maskable-512.png","./icon.svg","./manifest.webmanifest"];
+const cacheName = "koyomi-1ac5fc04b6b485f8";
+const files = ["./","./assets/index-CoNWpiqx.js","./assets/index-Cwf-ZxQW.css","./assets/ticker-BBYM5s-i.js","./icon-192.png","./icon.svg","./manifest.webmanifest"];
 
 self.addEventListener("install", (e) => {
   e.waitUntil(

@@ -50,10 +50,12 @@ export class Follower {
   // whether there was anything to do.
   async catchUp(all: boolean): Promise<boolean> {
     if (!all && this.dirty.size === 0) return false;
+    const firstKeys = this.shelf.hasKeys() ? undefined : this.unlock(); // beside the first reading
     if (all || [...this.dirty].some((r) => !this.known.includes(r))) await this.enumerate();
     const todo = all ? this.known : [...this.dirty].filter((r) => this.known.includes(r));
     this.dirty.clear();
     for (const r of todo) await this.fetch(r);
+    await firstKeys;
     await this.unlock();
     return true;
   }

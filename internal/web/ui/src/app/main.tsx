@@ -42,10 +42,18 @@ addEventListener("hashchange", () => {
   if (more) void engine.signIn(more);
 });
 
-void engine.run(codes);
+// The service worker fetches the shell once more to keep it: that waits until
+// the list is there. Without a worker the app needs the network.
 if ("serviceWorker" in navigator && import.meta.env.PROD) {
-  navigator.serviceWorker.register(script("sw.js")).catch(() => {}); // without it the app needs the network
+  const settled = engine.state.subscribe(() => {
+    const { link, phase } = engine.state.get();
+    if (link !== "live" && phase !== "signed-out") return;
+    settled();
+    navigator.serviceWorker.register(script("sw.js")).catch(() => {});
+  });
 }
+
+void engine.run(codes);
 
 function storage(): Storage | undefined {
   try {

@@ -69,14 +69,11 @@ export class Shelf {
   // take stores and shows one page of changes of a resource, and with a cursor
   // that it needs not be fetched again.
   async take(resource: string, items: Item[], cursor?: number): Promise<void> {
-    const changed: SealedPart[] = [];
-    for (const it of items) {
-      for (const part of it.deleted ? ["h", "b"] : [it.part ?? ""]) {
-        const known = await this.keep.part(resource, it.item, part);
-        if (known && known.rev >= it.rev && !(it.deleted && known.rev === it.rev)) continue;
-        changed.push({ resource, item: it.item, part, rev: it.rev, jwe: it.deleted ? "" : (it.jwe ?? "") });
-      }
-    }
+    const told = items.flatMap(({ item, part = "", rev, jwe = "", deleted = false }) =>
+      (deleted ? ["h", "b"] : [part]).map((p) => ({ resource, item, part: p, rev, jwe: deleted ? "" : jwe })),
+    );
+    const known = await this.keep.find(told);
+    const changed = told.filter((p, i) => isNewer(p, known[i]));
     await this.keep.take(resource, changed, cursor);
     await Promise.all(changed.filter((p) => p.part === "h").map((p) => this.show(p)));
   }
@@ -91,7 +88,7 @@ export class Shelf {
 
   // details opens the second part of a meeting; undefined: there is none.
   async details(m: Meeting): Promise<Details | undefined> {
-    const p = await this.keep.part(m.resource, m.item, "b");
+    const [p] = await this.keep.find([{ resource: m.resource, item: m.item, part: "b" }]);
     return p?.jwe ? parseDetails(await this.unseal(p)) : undefined;
   }
 
@@ -131,6 +128,11 @@ export class Shelf {
     const want = { org: this.org, resource: p.resource, item: p.item, part: p.part, rev: p.rev };
     return open(k, want, p.jwe);
   }
+}
+
+// isNewer: a tombstone takes away the revision that it names, too.
+function isNewer(p: SealedPart, known: SealedPart | undefined): boolean {
+  return !known || p.rev > known.rev || (p.rev === known.rev && p.jwe === "");
 }
 
 class NoKey extends Error {

@@ -22,10 +22,13 @@ export interface StoredKey {
   key: CryptoKey;
 }
 
-export interface SealedPart {
+export interface Place {
   resource: string;
   item: string;
   part: string;
+}
+
+export interface SealedPart extends Place {
   rev: number;
   jwe: string; // "": deleted at that revision
 }
@@ -78,8 +81,11 @@ export class Keep {
     return all.filter((p) => p.part === part && p.jwe !== "");
   }
 
-  part(resource: string, item: string, part: string): Promise<SealedPart | undefined> {
-    return settled(this.db.transaction("parts").objectStore("parts").get([resource, item, part]));
+  // find returns the kept parts at these places, in the same order, tombstones
+  // among them.
+  find(places: Place[]): Promise<(SealedPart | undefined)[]> {
+    const store = this.db.transaction("parts").objectStore("parts");
+    return Promise.all(places.map((p) => settled(store.get([p.resource, p.item, p.part]))));
   }
 
   // take stores a page of changes with the cursor behind it in one
