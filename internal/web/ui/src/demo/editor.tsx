@@ -18,7 +18,8 @@ interface Props {
 export function Editor({ say, state, save, cancel }: Props) {
   const others = state.users.filter((u) => u.address !== state.me.address);
   const [subject, setSubject] = useState<string>(say("subjectExample"));
-  const [start, setStart] = useState(fieldOf(soon(Date.now())));
+  const [chosen, setStart] = useState<string>(); // until then the start moves on with the time
+  const start = chosen ?? fieldOf(soon(Date.now()));
   const [length, setLength] = useState(30);
   const [location, setLocation] = useState("@meet");
   const [body, setBody] = useState<string>(say("bodyExample"));

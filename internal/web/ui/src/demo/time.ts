@@ -25,8 +25,8 @@ export function fieldOf(t: number): string {
   return `${dayOf(t)}T${pad(d.getHours())}:${pad(d.getMinutes())}`;
 }
 
-// soon is the next full five minutes: near enough that Join appears at once.
+// soon is the next full five minutes: never further than Join comes before.
 export function soon(now: number): number {
   const step = 5 * 60_000;
-  return Math.ceil((now + 30_000) / step) * step;
+  return Math.ceil(now / step) * step;
 }
