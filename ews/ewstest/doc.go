@@ -30,6 +30,10 @@
 // [Server.Deny]) and looks at what has become of it ([Server.Calendar],
 // [Server.Inbox], [Server.Mails], [Server.Calls]).
 //
+// Clients that nobody here wrote work with it: exchangelib (in the tests),
+// and, by hand, ews-javascript-api, DavMail with a CalDAV round trip, and
+// evolution-ews.
+//
 // It is a test double, not a mail server: it keeps nothing on disk, it speaks
 // no other protocol, and it trusts whoever may log in.
 package ewstest
