@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 	"github.com/koyomi-cal/koyomi/internal/mailbox"
@@ -105,6 +106,24 @@ func TestAppointmentIsListedAtOnceAndWrittenWhenQuiet(t *testing.T) {
 	}
 	w.pass(48 * time.Hour)
 	b[0].want(it, 1, 0, render.Whole)
+}
+
+func TestAgendaReadsAsWritten(t *testing.T) {
+	t.Parallel()
+	w, b := quiet(t, 1)
+	it := b[0].meeting(func(it *calendar.Item) {
+		it.Body = calendar.Body{Type: calendar.BodyHTML, Whole: true,
+			Content: "<html><body><p>議題</p>\r\n<p>&nbsp;</p><p>&nbsp;</p><p>1. one<br>\r\n2. two</p></body></html>"}
+	})
+	w.pass(time.Minute)
+	if got := b[0].list[b[0].rules.Entry(it.Key())].Details.Notes; got != "議題\n\n1. one\n2. two" {
+		t.Errorf("the agenda reads %q", got)
+	}
+	long := b[0].meeting(func(it *calendar.Item) { it.Body.Content = strings.Repeat("漢", 10000) })
+	w.pass(time.Minute)
+	if got := b[0].list[b[0].rules.Entry(long.Key())].Details.Notes; len(got) > 17<<10 || !utf8.ValidString(got) || !strings.HasSuffix(got, "…") {
+		t.Errorf("a long agenda has %d bytes", len(got))
+	}
 }
 
 func TestSentInvitationMailsOnce(t *testing.T) {

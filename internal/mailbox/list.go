@@ -135,6 +135,20 @@ func status(it *calendar.Item) string {
 // maxNotes bounds the agenda that is shown; the invitation itself stays whole.
 const maxNotes = 16 << 10
 
+// tidy takes away what only markup put there: spaces around lines, and more
+// than one empty line in a row.
+func tidy(text string) string {
+	lines := strings.Split(text, "\n")
+	kept := lines[:0]
+	for _, l := range lines {
+		l = strings.TrimSpace(l)
+		if l != "" || len(kept) > 0 && kept[len(kept)-1] != "" {
+			kept = append(kept, l)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
 // notes is the agenda as plain text, without our own block: the app has a
 // button for that.
 func notes(it *calendar.Item) string {
@@ -144,7 +158,11 @@ func notes(it *calendar.Item) string {
 			b = without
 		}
 	}
-	text := strings.TrimSpace(detect.Text(b))
+	text := detect.Text(b)
+	if b.Type == calendar.BodyHTML {
+		text = tidy(text)
+	}
+	text = strings.TrimSpace(text)
 	if len(text) > maxNotes {
 		text = text[:maxNotes]
 		for len(text) > 0 && text[len(text)-1]&0xC0 == 0x80 {
