@@ -265,14 +265,14 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newServers(t)
+			good := s.options
 			tt.edit(&s.options)
 			if err := s.open(t); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want …%s", err, tt.want)
 			}
 			// Nothing stays locked: a start after the repair works.
-			again := newServers(t)
-			again.options.Data = s.options.Data
-			if err := again.open(t); err != nil {
+			s.options = good
+			if err := s.open(t); err != nil {
 				t.Errorf("after the repair: %v", err)
 			}
 		})
