@@ -143,7 +143,7 @@ func (t *turn) writeItem(e mailbox.Write) {
 		_, until := t.fault(err)
 		failed(mailbox.Busy, until)
 	default:
-		t.fault(err)
+		_, _ = t.fault(err)
 		failed(mailbox.Unclear, time.Time{})
 	}
 }

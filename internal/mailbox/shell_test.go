@@ -208,7 +208,7 @@ func (b *box) write(e mailbox.Write) {
 	b.touch(it)
 	mailed := p.Notify == calendar.NotifyAll
 	if mailed && (lose == "mail" || w.faults && w.chance(5)) {
-		mailed, f.lost = false, true // saved but not mailed
+		f.lost = true // saved but not mailed
 		fail(mailbox.Unclear, time.Time{})
 		w.logf("saved but not mailed")
 		return
