@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
@@ -293,20 +294,35 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestTimeout lets the server say nothing.
+// TestTimeout lets the server take the request and say nothing.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	release := make(chan struct{})
-	g := newRig(t, func(o *Options) { o.Timeout = 50 * time.Millisecond }, func(_ http.ResponseWriter, r recorded) {
-		select {
-		case <-release:
-		case <-r.Context().Done():
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		c, err := New(Options{
+			URL: "http://localhost/EWS/Exchange.asmx", Credentials: Credentials{Username: "u", Password: NewSecret("p")},
+			Timeout:     5 * time.Second,
+			DialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
+		defer c.Close()
+		taken := make(chan struct{})
+		go func() {
+			defer close(taken)
+			_, _ = io.Copy(io.Discard, far) // until the client hangs up
+		}()
+		began := time.Now()
+		if e := wantError(t, probe(t, c), CodeTimeout); !e.Unclear || e.Class() != Transient {
+			t.Errorf("unclear %v, class %s", e.Unclear, e.Class())
+		}
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("gave up after %v", took)
+		}
+		<-taken
 	})
-	defer close(release)
-	if e := wantError(t, probe(t, g.Client), CodeTimeout); !e.Unclear || e.Class() != Transient {
-		t.Errorf("unclear %v, class %s", e.Unclear, e.Class())
-	}
 }
 
 // TestCancel ends calls that are under way, and calls that wait for a place.

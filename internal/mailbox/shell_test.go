@@ -369,7 +369,7 @@ func week(t *testing.T, seed uint64, weak bool) *world {
 
 func TestWeeks(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(300)
+	seeds := uint64(120)
 	if n, err := strconv.ParseUint(os.Getenv("KOYOMI_SEEDS"), 10, 32); err == nil {
 		seeds = n
 	}
