@@ -7,7 +7,8 @@ type Load struct{ Writes, Recipients int }
 
 // Breaker decides whether writes may go on: more than four times the learned
 // peak hour, or more than the cap, stops them all until an administrator
-// acknowledges. In the first 14 days only the cap counts.
+// acknowledges. In the first 14 days only the cap counts. However quiet an
+// organisation was, a tenth of the cap is no alarm.
 type Breaker struct {
 	Writes, Recipients int // cap per hour; 0: 100 writes and 1,000 recipients
 	Mailboxes          int // each served mailbox adds one write and ten recipients
@@ -30,8 +31,8 @@ func (b Breaker) Limit(now time.Time) Load {
 	limit.Writes += b.Mailboxes
 	limit.Recipients += 10 * b.Mailboxes
 	if !b.Since.IsZero() && now.Sub(b.Since) >= learning {
-		limit.Writes = min(limit.Writes, max(4*b.Peak.Writes, 4))
-		limit.Recipients = min(limit.Recipients, max(4*b.Peak.Recipients, 40))
+		limit.Writes = min(limit.Writes, max(4*b.Peak.Writes, limit.Writes/10))
+		limit.Recipients = min(limit.Recipients, max(4*b.Peak.Recipients, limit.Recipients/10))
 	}
 	return limit
 }

@@ -321,19 +321,22 @@ func TestBreaker(t *testing.T) {
 	t.Parallel()
 	fresh := mailbox.Breaker{Mailboxes: 10, Since: start}
 	old := mailbox.Breaker{Mailboxes: 10, Since: start.Add(-15 * 24 * time.Hour), Peak: mailbox.Load{Writes: 5, Recipients: 50}}
+	silent := mailbox.Breaker{Mailboxes: 10, Since: old.Since}
 	for name, c := range map[string]struct {
 		b    mailbox.Breaker
 		hour mailbox.Load
 		more int
 		want bool
 	}{
-		"first day, quiet":          {fresh, mailbox.Load{}, 5, true},
-		"first day, at the cap":     {fresh, mailbox.Load{Writes: 110}, 0, false},
-		"first day, one below":      {fresh, mailbox.Load{Writes: 109}, 0, true},
-		"first day, too many mails": {fresh, mailbox.Load{Recipients: 1090}, 11, false},
-		"learned, four times":       {old, mailbox.Load{Writes: 20}, 0, false},
-		"learned, below":            {old, mailbox.Load{Writes: 19, Recipients: 195}, 5, true},
-		"learned, too many mails":   {old, mailbox.Load{Writes: 1, Recipients: 195}, 6, false},
+		"first day, quiet":           {fresh, mailbox.Load{}, 5, true},
+		"first day, at the cap":      {fresh, mailbox.Load{Writes: 110}, 0, false},
+		"first day, one below":       {fresh, mailbox.Load{Writes: 109}, 0, true},
+		"first day, too many mails":  {fresh, mailbox.Load{Recipients: 1090}, 11, false},
+		"nothing learned, a big one": {silent, mailbox.Load{}, 110, true},
+		"nothing learned, bigger":    {silent, mailbox.Load{}, 111, false},
+		"learned, four times":        {old, mailbox.Load{Writes: 20}, 0, false},
+		"learned, below":             {old, mailbox.Load{Writes: 19, Recipients: 195}, 5, true},
+		"learned, too many mails":    {old, mailbox.Load{Writes: 1, Recipients: 195}, 6, false},
 	} {
 		if got := c.b.Allow(start, c.hour, c.more); got != c.want {
 			t.Errorf("%s: Allow = %v, want %v", name, got, c.want)
