@@ -59,15 +59,15 @@ type environment struct {
 // commands is the command line. Kong reads the tags; each command's Run is in
 // its own file.
 type commands struct {
-	Connector connectorCommand `cmd:"" help:"The connector: runs beside Exchange and serves its mailboxes."`
-	Demo      demoCommand      `cmd:"" help:"Everything on this machine, with a simulated Exchange and a filled calendar."`
-	Cloud     cloudCommands    `cmd:"" help:"The cloud: carries sealed meetings and serves the people's app."`
-	KMS       kmsCommands      `cmd:"" name:"kms" help:"The key server: keeps the keys and who may have them."`
-	Exchange  exchangeCommand  `cmd:"" help:"The Exchange simulator alone."`
-	Check     checkCommand     `cmd:"" help:"Test the link to Exchange step by step; writes nothing."`
-	Detect    detectCommand    `cmd:"" help:"Find the meeting in invitations: one JSON object a line in, one a line out."`
-	Config    configCommand    `cmd:"" help:"Print a commented sample configuration of a role."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+	Connector connectorCommands `cmd:"" help:"The connector: runs beside Exchange and serves its mailboxes."`
+	Demo      demoCommand       `cmd:"" help:"Everything on this machine, with a simulated Exchange and a filled calendar."`
+	Cloud     cloudCommands     `cmd:"" help:"The cloud: carries sealed meetings and serves the people's app."`
+	KMS       kmsCommands       `cmd:"" name:"kms" help:"The key server: keeps the keys and who may have them."`
+	Exchange  exchangeCommand   `cmd:"" help:"The Exchange simulator alone."`
+	Check     checkCommand      `cmd:"" help:"Test the link to Exchange step by step; writes nothing."`
+	Detect    detectCommand     `cmd:"" help:"Find the meeting in invitations: one JSON object a line in, one a line out."`
+	Config    configCommand     `cmd:"" help:"Print a commented sample configuration of a role."`
+	Version   versionCommand    `cmd:"" help:"Print the version."`
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {

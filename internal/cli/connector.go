@@ -23,12 +23,34 @@ import (
 	"github.com/koyomi-cal/koyomi/internal/render"
 )
 
-type connectorCommand struct {
+type connectorCommands struct {
+	Serve       connectorServe       `cmd:"" default:"withargs" help:"Run the connector."`
+	Acknowledge connectorAcknowledge `cmd:"" help:"Let writes go on after the breaker has stopped them all."`
+}
+
+type connectorAcknowledge struct {
+	configFlags
+}
+
+// Run leaves word for the connector, which may be running.
+func (c *connectorAcknowledge) Run(env *environment) error {
+	var config connectorConfig
+	if err := c.load(env, &config); err != nil {
+		return err
+	}
+	if err := node.Acknowledge(config.Data); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(env.stdout, "Acknowledged: the connector writes again within five seconds, or at its next start.")
+	return err
+}
+
+type connectorServe struct {
 	configFlags
 }
 
 // Run serves the mailboxes until it is told to stop.
-func (c *connectorCommand) Run(env *environment) error {
+func (c *connectorServe) Run(env *environment) error {
 	var config connectorConfig
 	if err := c.load(env, &config); err != nil {
 		return err

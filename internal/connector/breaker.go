@@ -88,7 +88,7 @@ func (b *breaker) peak(l mailbox.Load) {
 
 func (b *breaker) trip() {
 	b.tripped = true
-	b.alarms.set(alarmBreaker, "the breaker holds all writes to calendars: more were due in this hour than ever before, or than the cap allows; look at the trace, then acknowledge")
+	b.alarms.set(alarmBreaker, "the breaker holds all writes to calendars: more were due in this hour than ever before, or than the cap allows; look at the trace, then run koyomi connector acknowledge")
 }
 
 // take counts a write before it is made. It reports false where the breaker

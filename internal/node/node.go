@@ -59,6 +59,8 @@ type Node struct {
 	exchange  *exchange.Exchange
 	settings  store.Settings
 	cache     store.Cache
+	data      string
+	log       *slog.Logger
 }
 
 // Open opens the databases, enrols where that was not done before, and makes
@@ -75,6 +77,7 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Exchange.Log, o.Connector.Log = o.Log, o.Log
+	n.data, n.log = o.Data, o.Log
 	if n.exchange, err = exchange.New(o.Exchange); err != nil {
 		return n, err
 	}
@@ -123,6 +126,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.exchange.Run(ctx) })
 	g.Go(func() error { return n.connector.Run(ctx) })
+	g.Go(func() error { n.acknowledged(ctx); return nil })
 	return g.Wait()
 }
 
