@@ -239,6 +239,14 @@ describe("the pop-up", () => {
     });
   });
 
+  // dismissals counts, in the page, what the browser keeps of them.
+  const dismissals = async () => {
+    const db = await new Promise((ok, no) => Object.assign(indexedDB.open("koyomi"), { onsuccess: (e) => ok(e.target.result), onerror: no }));
+    const marks = await new Promise((ok) => Object.assign(db.transaction("facts").objectStore("facts").get("marks"), { onsuccess: (e) => ok(e.target.result) }));
+    db.close();
+    return Object.values(marks ?? {}).filter((m) => m.until === Infinity).length;
+  };
+
   test("snoozed it comes back; dismissed it does not, not even after a reload", async () => {
     await withPage({}, async (page) => {
       await at(page, "Snoozed", 240);
@@ -253,6 +261,7 @@ describe("the pop-up", () => {
       await popup.waitFor();
       await page.keyboard.press("Escape");
       await popup.waitFor({ state: "detached" });
+      await eventually(async () => assert.ok(await page.evaluate(dismissals), "the dismissal is kept"));
       await page.reload();
       await page.clock.resume(); // a new page draws only as time passes
       await row(page, "Snoozed").getByRole("link", { name: "Join" }).waitFor();
