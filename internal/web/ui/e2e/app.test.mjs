@@ -43,6 +43,15 @@ const axe = readFileSync(join(import.meta.dirname, "../node_modules/axe-core/axe
 // audit runs axe in a world of its own, where the page's policy does not
 // bind it.
 async function audit(page) {
+  // half faded in, a text does not have its colours yet
+  await page.evaluate(() =>
+    Promise.all(
+      document
+        .getAnimations()
+        .filter((a) => a.effect.getComputedTiming().endTime !== Infinity)
+        .map((a) => a.finished.catch(() => {})),
+    ),
+  );
   const cdp = await page.context().newCDPSession(page);
   const { frameTree } = await cdp.send("Page.getFrameTree");
   const { executionContextId } = await cdp.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id });
