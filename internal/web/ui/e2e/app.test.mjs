@@ -43,7 +43,9 @@ const axe = readFileSync(join(import.meta.dirname, "../node_modules/axe-core/axe
 // audit runs axe in a world of its own, where the page's policy does not
 // bind it.
 async function audit(page) {
-  // half faded in, a text does not have its colours yet
+  // half faded in, a text does not have its colours yet; the picture makes a
+  // frame, with which whatever fades in begins to
+  await page.screenshot();
   await page.evaluate(() =>
     Promise.all(
       document
