@@ -21,7 +21,24 @@ export async function ask(): Promise<Permission> {
   return permission();
 }
 
-export async function announce(m: Meeting, words: Words): Promise<void> {
+// What is asked of the system is done in the order in which it was asked: a
+// notification that is still being shown must not outlive its withdrawal.
+let last: Promise<void> = Promise.resolve();
+
+function inOrder(step: () => Promise<void>): Promise<void> {
+  last = last.then(step, step);
+  return last;
+}
+
+export function announce(m: Meeting, words: Words): Promise<void> {
+  return inOrder(() => show(m, words));
+}
+
+export function withdraw(m: Meeting): Promise<void> {
+  return inOrder(() => take(m));
+}
+
+async function show(m: Meeting, words: Words): Promise<void> {
   if (permission() !== "granted" || document.hasFocus()) return;
   const worker = await navigator.serviceWorker.getRegistration();
   const url = primary(m)?.url ?? "";
@@ -38,7 +55,7 @@ export async function announce(m: Meeting, words: Words): Promise<void> {
   await worker?.showNotification(m.subject || words.say("popup.title"), options);
 }
 
-export async function withdraw(m: Meeting): Promise<void> {
+async function take(m: Meeting): Promise<void> {
   if (permission() !== "granted") return;
   const worker = await navigator.serviceWorker.getRegistration();
   for (const n of (await worker?.getNotifications({ tag: m.id })) ?? []) n.close();
