@@ -278,6 +278,7 @@ func (it *CalendarItem) seriesProperty(c *wire.Element) {
 		if it.StartTimeZone == "" {
 			it.StartTimeZone = strings.Clone(c.Attr("Id"))
 		}
+		it.StartZone = zoneDefinition(c)
 	case "EndTimeZone":
 		if it.EndTimeZone == "" {
 			it.EndTimeZone = strings.Clone(c.Attr("Id"))

@@ -196,7 +196,8 @@ type CalendarItem struct {
 
 	StartTimeZone string // time zone id as the server gives it: StartTimeZoneId, or else the Id of StartTimeZone
 	EndTimeZone   string
-	StartWall     time.Time // StartWallClock: local time of the start, its offset kept
+	StartZone     *ZoneDefinition // the rules of StartTimeZone, where calendar:StartTimeZone was asked for; see [CalendarItem.Zone]
+	StartWall     time.Time       // StartWallClock: local time of the start, its offset kept
 
 	IsOnlineMeeting      *bool
 	JoinOnlineMeetingURL string
