@@ -29,7 +29,8 @@ type gate struct {
 // turn is the try of one request for which the others wait.
 type turn struct {
 	done chan struct{}
-	err  *Error // why the server could not be asked; the others need not try
+	host string // that is asked
+	err  *Error // why it could not be asked; the others need not try
 }
 
 // pass is the permission to send one request. It is given back by leave.
@@ -54,7 +55,7 @@ func newGate(creds Credentials, hold time.Duration) *gate {
 
 // enter waits for a turn that is under way and returns a pass, or the reason
 // why there is none.
-func (g *gate) enter(ctx context.Context, op string) (pass, *Error) {
+func (g *gate) enter(ctx context.Context, op, host string) (pass, *Error) {
 	for {
 		g.mu.Lock()
 		if g.turn == nil {
@@ -64,13 +65,13 @@ func (g *gate) enter(ctx context.Context, op string) (pass, *Error) {
 			}
 			p := pass{Credentials: g.creds, version: g.version}
 			if !g.worked {
-				p.turn = g.take()
+				p.turn = g.take(host)
 			}
 			return p, nil
 		}
 		t := g.turn
 		g.mu.Unlock()
-		if err := t.wait(ctx, op); err != nil {
+		if err := t.wait(ctx, op, host); err != nil {
 			return pass{}, err
 		}
 	}
@@ -79,15 +80,15 @@ func (g *gate) enter(ctx context.Context, op string) (pass, *Error) {
 // confirm is called after a 401 by a request without a turn. It returns a pass
 // for a second try: with a turn where this request is the one that confirms,
 // without where another has done so.
-func (g *gate) confirm(ctx context.Context, op string, p pass) (pass, *Error) {
+func (g *gate) confirm(ctx context.Context, op, host string, p pass) (pass, *Error) {
 	g.mu.Lock()
 	if g.turn == nil && g.worked && p.version == g.version {
 		defer g.mu.Unlock()
-		p.turn = g.take()
+		p.turn = g.take(host)
 		return p, nil
 	}
 	g.mu.Unlock()
-	return g.enter(ctx, op)
+	return g.enter(ctx, op, host)
 }
 
 // leave gives a pass back with what the request has met.
@@ -112,20 +113,20 @@ func (g *gate) leave(p pass, v verdict, e *Error) {
 }
 
 // take makes the caller the one that tries.
-func (g *gate) take() *turn {
-	g.turn = &turn{done: make(chan struct{})}
+func (g *gate) take(host string) *turn {
+	g.turn = &turn{done: make(chan struct{}), host: host}
 	return g.turn
 }
 
-// wait waits for the end of the turn; it returns why the server could not be
+// wait waits for the end of the turn; it returns why the same host could not be
 // asked, if so.
-func (t *turn) wait(ctx context.Context, op string) *Error {
+func (t *turn) wait(ctx context.Context, op, host string) *Error {
 	select {
 	case <-t.done:
 	case <-ctx.Done():
 		return canceled(ctx, op)
 	}
-	if t.err == nil || t.err.Code == CodeCanceled {
+	if t.err == nil || t.err.Code == CodeCanceled || t.host != host {
 		return nil
 	}
 	return t.err.in(op)

@@ -226,7 +226,7 @@ func TestHoldEnds(t *testing.T) {
 		refusal := &Error{Code: CodeAuthFailed, Message: "no"}
 		tries := 0
 		for range 2 * 60 { // two hours, a try a minute
-			if p, held := g.enter(t.Context(), "GetItem"); held == nil {
+			if p, held := g.enter(t.Context(), "GetItem", "h"); held == nil {
 				tries++
 				g.leave(p, refused, refusal)
 			} else if held.Code != CodeAuthFailed || held.Op != "GetItem" {
@@ -245,15 +245,15 @@ func TestHoldEnds(t *testing.T) {
 func TestStaleAnswer(t *testing.T) {
 	t.Parallel()
 	g := newGate(Credentials{Username: "old"}, time.Hour)
-	p, _ := g.enter(t.Context(), "GetItem")
+	p, _ := g.enter(t.Context(), "GetItem", "h")
 	g.set(Credentials{Username: "new"})
 	g.leave(p, refused, &Error{Code: CodeAuthFailed})
-	p, held := g.enter(t.Context(), "GetItem")
+	p, held := g.enter(t.Context(), "GetItem", "h")
 	if held != nil || p.Username != "new" {
 		t.Errorf("got %q, %v", p.Username, held)
 	}
 	g.leave(p, accepted, nil)
-	again, held := g.confirm(t.Context(), "GetItem", pass{version: 0})
+	again, held := g.confirm(t.Context(), "GetItem", "h", pass{version: 0})
 	if held != nil || again.turn != nil || again.Username != "new" {
 		t.Errorf("a 401 for the old credentials doubts the new: %v %v", again.turn, held)
 	}
@@ -275,7 +275,7 @@ func TestSecret(t *testing.T) {
 	printed := []string{string(data), creds.Password.String(), creds.Password.LogValue().String(), slog.AnyValue(creds).String()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		printed = append(printed, fmt.Sprintf(verb, creds), fmt.Sprintf(verb, creds.Password), fmt.Sprintf(verb, hidden{creds}),
-			fmt.Sprintf(verb, c), fmt.Sprintf(verb, c.auth), fmt.Sprintf(verb, c.As("user@example.com")), fmt.Sprintf(verb, Options{Credentials: creds}))
+			fmt.Sprintf(verb, c), fmt.Sprintf(verb, c.account), fmt.Sprintf(verb, c.account.gate), fmt.Sprintf(verb, c.As("user@example.com")), fmt.Sprintf(verb, Options{Credentials: creds}))
 	}
 	for _, s := range printed {
 		for _, private := range []string{password, fmt.Sprintf("%x", password), "user@example.com"} {

@@ -16,11 +16,15 @@ import (
 	"time"
 )
 
-// Options configure a [Client]. URL and Credentials are required.
+// Options configure a [Client]. URL is required, and Account or Credentials.
 type Options struct {
 	// URL of the endpoint, such as "https://mail.example.com/EWS/Exchange.asmx".
 	// http is refused unless the host is this machine.
-	URL         string
+	URL string
+	// Account calls. It may be shared by several clients and a Discoverer, and
+	// should be where they use the same name and password. Where it is nil, the
+	// client has an account of its own, made of Credentials and AuthHold.
+	Account     *Account
 	Credentials Credentials
 
 	// CAFile is a PEM file with certificates of authorities that are trusted
@@ -56,14 +60,13 @@ type Options struct {
 // Client is the account's access to one endpoint. It is safe for use by
 // several goroutines at once.
 type Client struct {
-	opts  Options
-	url   string
-	http  *http.Client
-	fresh *http.Client // a new connection for each request
-	auth  *gate
-	slots chan struct{}
-	trace *tracer
-	clock clock
+	opts    Options
+	url     string
+	account *Account
+	session *session
+	slots   chan struct{}
+	trace   *tracer
+	clock   clock
 
 	versions sync.Map // mailbox address -> RequestServerVersion, where it is not the default
 }
@@ -74,16 +77,11 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Credentials.Username == "" {
+	if opts.Account == nil && opts.Credentials.Username == "" {
 		return nil, invalid("", "give the user name of the account that calls Exchange")
-	}
-	roots, err := opts.roots()
-	if err != nil {
-		return nil, err
 	}
 	opts.Timeout = orDefault(opts.Timeout, 100*time.Second)
 	opts.Silence = orDefault(opts.Silence, 110*time.Second)
-	opts.AuthHold = orDefault(opts.AuthHold, 30*time.Minute)
 	opts.MaxConcurrent = orDefault(opts.MaxConcurrent, 10)
 	opts.MaxResponse = orDefault(opts.MaxResponse, 64<<20)
 	if opts.UserAgent == "" {
@@ -92,41 +90,33 @@ func New(opts Options) (*Client, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{
-		opts:  opts,
-		url:   u,
-		http:  &http.Client{Transport: opts.transport(roots, true), CheckRedirect: dontFollow},
-		fresh: &http.Client{Transport: opts.transport(roots, false), CheckRedirect: dontFollow},
-		auth:  newGate(opts.Credentials, opts.AuthHold),
-		slots: make(chan struct{}, opts.MaxConcurrent),
-		trace: &tracer{w: opts.Trace},
+	c := &Client{opts: opts, url: u, account: opts.Account, slots: make(chan struct{}, opts.MaxConcurrent), trace: &tracer{w: opts.Trace}}
+	if c.account == nil {
+		c.account = NewAccount(opts.Credentials, AccountOptions{Hold: opts.AuthHold})
 	}
-	c.opts.Credentials = Credentials{} // the gate has them
+	c.opts.Credentials = Credentials{} // the account has them
+	if c.session, err = opts.newSession(c.account); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
 // Close ends the idle connections. The client must not be used afterwards.
-func (c *Client) Close() {
-	c.http.CloseIdleConnections()
-	c.fresh.CloseIdleConnections()
-}
+func (c *Client) Close() { c.session.close() }
 
-// SetCredentials replaces the account's credentials and lifts a hold after a
-// refused password.
-func (c *Client) SetCredentials(creds Credentials) { c.auth.set(creds) }
+// SetCredentials replaces the credentials of the client's account, see
+// [Account.SetCredentials].
+func (c *Client) SetCredentials(creds Credentials) { c.account.SetCredentials(creds) }
 
-// TryNow lifts the hold after a refused password: the next call tries it once
-// more.
-func (c *Client) TryNow() { c.auth.lift() }
+// TryNow lifts the hold after a refused password, see [Account.TryNow].
+func (c *Client) TryNow() { c.account.TryNow() }
 
-// HeldUntil returns the time until which nothing is sent because the server
-// has refused the password; it is zero where there is no hold.
-func (c *Client) HeldUntil() time.Time { return c.auth.heldUntil() }
+// HeldUntil returns the time until which nothing is sent because a server has
+// refused the password, see [Account.HeldUntil].
+func (c *Client) HeldUntil() time.Time { return c.account.HeldUntil() }
 
-// Hold sends nothing until a time, as if the server had just refused the
-// password: for a program that remembers over its restarts that it has. New
-// credentials and TryNow lift it.
-func (c *Client) Hold(until time.Time) { c.auth.keep(until) }
+// Hold sends nothing until a time, see [Account.Hold].
+func (c *Client) Hold(until time.Time) { c.account.Hold(until) }
 
 // String prints the endpoint's host.
 func (c *Client) String() string {
@@ -226,9 +216,6 @@ func (o *Options) transport(roots *x509.CertPool, keepAlive bool) *http.Transpor
 		IdleConnTimeout:     90 * time.Second, // IIS closes after 120 s
 	}
 }
-
-// dontFollow stops at redirects: credentials go to no other host.
-func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func orDefault[T int | int64 | time.Duration](v, d T) T {
 	if v <= 0 {

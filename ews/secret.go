@@ -5,13 +5,6 @@ import (
 	"log/slog"
 )
 
-// Credentials are the name and password of the account that calls. They are
-// sent by Basic authentication.
-type Credentials struct {
-	Username string // "DOMAIN\user" or "user@example.com"
-	Password Secret
-}
-
 // Secret is a password. It prints "[redacted]" in every form, and as JSON; the
 // pointer keeps it from being printed from inside a structure as well.
 type Secret struct{ value *string }

@@ -10,10 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,8 +29,8 @@ type call struct {
 	payload []byte
 	safe    bool // reads only: may be sent again on a fresh connection
 	stream  bool
-	id      string // client-request-id
-	sent    atomic.Bool
+	id      string      // client-request-id
+	sent    atomic.Bool // the server may have seen it
 }
 
 // answer is what came back: an envelope without a fault.
@@ -67,95 +65,34 @@ func (c *Client) exchange(ctx context.Context, call *call) (answer, error) {
 	return call.interpret(resp, data)
 }
 
-// send sends a request, answers a 401 as the gate wants it, and returns the
-// response, whatever its status.
+// send sends a request and returns the response, which may hold an envelope.
 func (c *Client) send(ctx context.Context, call *call) (*http.Response, error) {
 	call.id = newGUID()
-	p, held := c.auth.enter(ctx, call.op)
-	if held != nil {
-		return nil, held
-	}
-	resp, refusal, err := c.try(ctx, call, p, c.http)
-	if refusal == nil || p.turn != nil || refusal.Code == CodeAccountLocked {
-		return resp, c.leave(p, resp, refusal, err)
-	}
-	if p, held = c.auth.confirm(ctx, call.op, p); held != nil {
-		return nil, held
-	}
-	client := c.http
-	if p.turn != nil {
-		client = c.fresh
-	}
-	resp, refusal, err = c.try(ctx, call, p, client)
-	return resp, c.leave(p, resp, refusal, err)
-}
-
-// leave gives a pass back and returns the error to return.
-func (c *Client) leave(p pass, resp *http.Response, refusal, err *Error) error {
-	switch {
-	case refusal != nil:
-		c.auth.leave(p, refused, refusal)
-		return refusal
-	case err != nil:
-		c.auth.leave(p, unknown, err)
-		return err
-	case passedAuth(resp):
-		c.auth.leave(p, accepted, nil)
-	default:
-		c.auth.leave(p, unknown, nil)
-	}
-	return nil
-}
-
-// try sends a request once. A refused password is a refusal, not an error.
-func (c *Client) try(ctx context.Context, call *call, p pass, client *http.Client) (resp *http.Response, refusal, failure *Error) {
-	began := time.Now()
-	req, err := c.request(ctx, call, p)
+	req, err := c.request(ctx, call)
 	if err != nil {
-		return nil, nil, call.fail(CodeInvalid, "the request cannot be made", err)
+		return nil, call.fail(CodeInvalid, "the request cannot be made", err)
 	}
 	c.trace.request(call)
-	resp, err = client.Do(req)
-	c.log(ctx, call, resp, err, time.Since(began))
-	if err != nil {
-		return nil, nil, call.transportError(ctx, err)
+	resp, failure := c.session.do(ctx, call.op, req, call.payload, call.stream)
+	if failure != nil {
+		return nil, failure
 	}
 	c.clock.note(resp)
-	switch {
-	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == 456:
-		defer resp.Body.Close()
-		return nil, call.refusal(resp), nil
-	case !answersEWS(resp): // from something in front of Exchange: says nothing of the password
-		defer resp.Body.Close()
-		data, err := c.read(resp)
-		c.trace.response(call, resp, data)
-		if err != nil {
-			data = nil
-		}
-		return nil, nil, call.statusError(resp, data)
+	if answersEWS(resp) {
+		return resp, nil
 	}
-	return resp, nil, nil
+	defer resp.Body.Close()
+	data, err := c.read(resp)
+	c.trace.response(call, resp, data)
+	if err != nil {
+		data = nil
+	}
+	return nil, call.statusError(resp, data)
 }
 
-// answersEWS reports whether a response can hold a SOAP envelope.
-func answersEWS(resp *http.Response) bool {
-	ct := resp.Header.Get("Content-Type")
-	return strings.Contains(ct, "xml") || ct == "" && passedAuth(resp)
-}
-
-// passedAuth reports whether such a response proves that the server has
-// accepted the password.
-func passedAuth(resp *http.Response) bool {
-	return resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusInternalServerError
-}
-
-// request makes the HTTP request. Its body is whole in memory: some servers
-// refuse chunked ones.
-func (c *Client) request(ctx context.Context, call *call, p pass) (*http.Request, error) {
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() { call.sent.Store(true) },
-	})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(call.payload))
+// request makes the HTTP request, without its body.
+func (c *Client) request(ctx context.Context, call *call) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +111,6 @@ func (c *Client) request(ctx context.Context, call *call, p pass) (*http.Request
 	if call.safe {
 		h["Idempotency-Key"] = []string{} // not sent: lets net/http repeat it where an idle connection was closed
 	}
-	req.SetBasicAuth(p.Username, p.Password.Reveal())
 	return req, nil
 }
 
@@ -197,24 +133,6 @@ func unpacked(resp *http.Response) (io.Reader, error) {
 		return gzip.NewReader(resp.Body)
 	}
 	return resp.Body, nil
-}
-
-func (c *Client) log(ctx context.Context, call *call, resp *http.Response, err error, took time.Duration) {
-	if !c.opts.Logger.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	attrs := []slog.Attr{slog.String("op", call.op), slog.String("client_request_id", call.id), slog.Duration("took", took)}
-	if err != nil {
-		attrs = append(attrs, slog.Bool("failed", true))
-	} else {
-		attrs = append(attrs, slog.Int("status", resp.StatusCode))
-		for _, name := range []string{"request-id", "X-FEServer", "X-BEServer", "X-CalculatedBETarget", "X-CasErrorCode"} {
-			if v := resp.Header.Get(name); v != "" {
-				attrs = append(attrs, slog.String(strings.ToLower(name), v))
-			}
-		}
-	}
-	c.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "ews request", attrs...)
 }
 
 // fail makes an error of this call.
