@@ -119,6 +119,9 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 	if x.PasswordFile == "" {
 		x.Password = ews.NewSecret(password)
 	}
+	if x.Profile, err = readProfile(c.Exchange.Profile); err != nil {
+		return node.Options{}, err
+	}
 	o := node.Options{
 		Data: c.Data, Exchange: x,
 		Cloud: c.Cloud.peer(env, "cloud"), KMS: c.KMS.peer(env, "kms"),

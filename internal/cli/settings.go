@@ -43,6 +43,7 @@ type exchangeConfig struct {
 	CAFile       string        `yaml:"ca_file" help:"PEM file of the certificate authority, where the system does not know it"`
 	Timeout      time.Duration `yaml:"timeout" default:"60s" help:"Longest wait for an answer, streams apart"`
 	AbsentSent   string        `yaml:"absent_counts_as" default:"unknown" allowed:"unknown sent" help:"What it means where the server never says whether an invitation was sent"`
+	Profile      string        `yaml:"profile" help:"File that \"koyomi check --write A B --profile FILE\" has written: how this server treats bodies; without it a body that Outlook stored as RTF is written back as HTML"`
 }
 
 type peerConfig struct {

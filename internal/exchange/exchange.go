@@ -35,6 +35,7 @@ type Options struct {
 
 	SendOnlyToAll bool          // keep our updates out of the organizer's Sent Items
 	AbsentIsSent  bool          // a server that never says MeetingRequestWasSent counts as having sent
+	Profile       *Profile      // what was found out about the server; nil: nothing, and RTF bodies are rewritten
 	Poll          time.Duration // how often changes are asked for where no stream comes through; default 30 s
 	Recheck       time.Duration // how often a mailbox that cannot be watched is tried again; default 5 min
 	StreamTime    time.Duration // how long one stream is held open; default 29 min, at most 30
