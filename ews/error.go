@@ -116,7 +116,7 @@ func classOf(code string) (Class, bool) {
 	case "ErrorServerBusy", "ErrorInternalServerTransientError", "ErrorTimeoutExpired", "ErrorTooManyObjectsOpened",
 		"ErrorMailboxStoreUnavailable", "ErrorMailboxFailover", "ErrorConnectionFailed", "ErrorConnectionFailedTransientError",
 		"ErrorADUnavailable", "ErrorADOperation", "ErrorExceededConnectionCount", "ErrorExceededSubscriptionCount",
-		"ErrorInsufficientResources", "Server", "ErrorBatchProcessingStopped", "ErrorNoRespondingCASInDestinationSite",
+		"ErrorInsufficientResources", "Server", "ServerBusy", "InternalServerError", "ErrorBatchProcessingStopped", "ErrorNoRespondingCASInDestinationSite",
 		"ErrorProxyCallFailed", "ErrorProxyTokenExpired", "ErrorContentConversionFailed", "ErrorInternalServerError",
 		CodeUnavailable, CodeTimeout, CodeTransport, CodeTruncated, CodeRefused, CodeDNS, CodeMalformed:
 		return Transient, true
@@ -125,7 +125,8 @@ func classOf(code string) (Class, bool) {
 		return Rediscover, true
 	case "ErrorNonExistentMailbox", "ErrorImpersonateUserDenied", "ErrorImpersonationFailed", "ErrorImpersonationDenied",
 		"ErrorAccountDisabled", "ErrorInvalidLicense", "ErrorMailboxLogonFailed", "ErrorOrganizationAccessBlocked",
-		"ErrorMailRecipientNotFound", "ErrorCannotFindUser", "ErrorAccessDenied", "ErrorInvalidSmtpAddress":
+		"ErrorMailRecipientNotFound", "ErrorCannotFindUser", "ErrorAccessDenied", "ErrorInvalidSmtpAddress",
+		"InvalidUser", "InvalidDomain", "SettingIsNotAvailable", CodeOnline, CodeHostPending, CodeNotDiscovered:
 		return MailboxPermanent, true
 	case "ErrorMissingEmailAddress", "ErrorInvalidExchangeImpersonationHeaderData", CodeForbidden, CodeNotFound,
 		CodeNotEWS, CodeCertificate, CodeTLS:
