@@ -13,6 +13,7 @@ type Element struct {
 	Attrs       []Attr
 	Text        string
 	Children    []*Element
+	Decoded     any // what a [Decoder] made of it
 }
 
 // Child returns the first child with that local name, in any namespace, or

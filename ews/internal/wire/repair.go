@@ -2,6 +2,8 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -20,13 +22,36 @@ func legal(r rune) bool {
 }
 
 // clean reports whether a document needs no repair.
-func clean(data []byte) bool {
-	for _, b := range data {
-		if b < 0x20 && b != '\t' && b != '\n' {
+func clean(data []byte) bool { return !control(data) && utf8.Valid(data) && !noncharacter(data) }
+
+// control reports whether there is a control byte other than tab and line
+// feed. It looks at eight bytes at once.
+func control(data []byte) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for len(data) >= 8 {
+		w := binary.LittleEndian.Uint64(data)
+		if (w-0x20*ones)&^w&high != 0 && slices.ContainsFunc(data[:8], isControl) {
+			return true
+		}
+		data = data[8:]
+	}
+	return slices.ContainsFunc(data, isControl)
+}
+
+func isControl(c byte) bool { return c < 0x20 && c != '\t' && c != '\n' }
+
+// noncharacter reports whether there is a U+FFFE or U+FFFF.
+func noncharacter(data []byte) bool {
+	for {
+		i := bytes.IndexByte(data, 0xEF)
+		if i < 0 || len(data) < i+3 {
 			return false
 		}
+		if data[i+1] == 0xBF && data[i+2] >= 0xBE {
+			return true
+		}
+		data = data[i+1:]
 	}
-	return utf8.Valid(data) && !bytes.Contains(data, []byte("\uFFFE")) && !bytes.Contains(data, []byte("\uFFFF"))
 }
 
 // repair turns the bytes of a document into a string in which every character

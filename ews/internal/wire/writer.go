@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"bytes"
-	"unicode/utf8"
-)
+import "bytes"
 
 // Writer builds a document in memory. Names are written as given, with their
 // prefix; text and attribute values are escaped, and characters that XML 1.0
@@ -88,45 +85,4 @@ func (w *Writer) content() {
 		w.buf.WriteByte('>')
 		w.tag = false
 	}
-}
-
-// escape writes s with the characters escaped that mean something in XML.
-func escape(b *bytes.Buffer, s string, attr bool) {
-	last := 0
-	for i := 0; i < len(s); {
-		r, size := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(s[i:])
-		}
-		if sub, ok := substitute(r, size, attr); ok {
-			b.WriteString(s[last:i])
-			b.WriteString(sub)
-			last = i + size
-		}
-		i += size
-	}
-	b.WriteString(s[last:])
-}
-
-// substitute returns what stands for a character, and whether anything has to.
-func substitute(r rune, size int, attr bool) (string, bool) {
-	switch r {
-	case '&':
-		return "&amp;", true
-	case '<':
-		return "&lt;", true
-	case '>':
-		return "&gt;", true
-	case '"':
-		return "&quot;", attr
-	case '\r': // raw, it would be read as a line feed
-		return "&#xD;", true
-	case '\n':
-		return "&#xA;", attr
-	case '\t':
-		return "&#x9;", attr
-	case utf8.RuneError:
-		return "\uFFFD", size == 1
-	}
-	return "", !legal(r)
 }
