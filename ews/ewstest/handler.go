@@ -44,6 +44,9 @@ func (s *Server) Handler() http.Handler {
 			return
 		}
 		defer s.handler.Done()
+		if s.autodiscover(w, r) {
+			return
+		}
 		if !strings.EqualFold(r.URL.Path, Path) {
 			http.NotFound(w, r)
 			return

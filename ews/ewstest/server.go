@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -52,6 +53,15 @@ type Options struct {
 	// TLS makes Start listen with a certificate of an authority of its own,
 	// for 127.0.0.1 and localhost.
 	TLS bool
+	// BackEnds is how many mailbox servers stand behind the front end; 1 where
+	// zero. Mailboxes are dealt out to them in turn. BackEndDialects gives each
+	// a version of its own, which makes a mixed farm: an empty one, or that of
+	// gromox, is Dialect.
+	BackEnds        int
+	BackEndDialects []Dialect
+	// Profile is what one server does differently from its dialect. Its
+	// Dialect, where set, replaces that of Options.
+	Profile *Profile
 	// Host is the name by which the server calls itself in ids and headers;
 	// "exchange.Domain" where empty.
 	Host string
@@ -74,6 +84,10 @@ type Server struct {
 	handler sync.WaitGroup
 	startup error
 	packers sync.Pool // of *gzip.Writer
+	backs    []*backEnd
+	turn     atomic.Uint64 // of requests that no mailbox routes
+	requests atomic.Uint64
+	auto    autodiscovery
 
 	mu       sync.RWMutex // guards what follows, and everything in the mailboxes
 	boxes    map[guid]*mailbox
@@ -104,6 +118,11 @@ func NewServer(o Options) *Server {
 	o.Culture = cmp.Or(o.Culture, "en-US")
 	o.Zone = cmp.Or(o.Zone, "UTC")
 	o.Host = cmp.Or(o.Host, "exchange."+o.Domain)
+	if o.Profile != nil {
+		p := *o.Profile
+		o.Dialect = cmp.Or(p.Dialect, o.Dialect)
+		p.Dialect, o.Profile = cmp.Or(o.Dialect, Exchange2019), &p
+	}
 	o.Dialect = cmp.Or(o.Dialect, Exchange2019)
 	if o.Now == nil {
 		o.Now = time.Now
@@ -113,9 +132,13 @@ func NewServer(o Options) *Server {
 		boxes: map[guid]*mailbox{}, names: map[string]*mailbox{}, accounts: map[string]secret{}, subs: map[string]*subscription{},
 		counts: map[string]int{}, refused: map[string]int{}, hanging: map[string]int{}, syncing: map[guid]int{},
 	}
+	if o.Profile != nil {
+		s.traits = o.Profile.traits()
+	}
 	if o.EventDelay != 0 {
 		s.traits.tick = max(o.EventDelay, 0)
 	}
+	s.makeBackEnds()
 	s.accounts[strings.ToLower(o.ServiceAccount)] = secret(o.Password)
 	s.http.Handler = s.Handler()
 	s.http.ReadHeaderTimeout = time.Minute
@@ -253,6 +276,7 @@ func (s *Server) AddMailbox(address, name string, opts ...MailboxOption) {
 	if s.names[key] != nil {
 		return
 	}
+	b.home = uint8(len(s.boxes) % len(s.backs))
 	s.boxes[b.guid] = b
 	for _, a := range append([]string{key}, b.aliases...) {
 		s.names[strings.ToLower(a)] = b
