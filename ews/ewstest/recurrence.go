@@ -237,7 +237,8 @@ func (it *Item) series(loc *time.Location, since dayNumber, all bool, yield func
 			return true
 		}
 		o := occurrence{n: n, original: at(d, clock, loc)}
-		o.start, o.end = o.original, at(d+length, endClock, loc)
+		o.start = o.original
+		o.end = later(o.start, at(d+length, endClock, loc)) // a skipped hour can put the end before the start
 		if x := it.exception(o.original); x != nil {
 			o.exception, o.start, o.end = x, x.Start, x.End
 		} else if !all && it.deleted(o.original) {
