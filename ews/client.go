@@ -46,6 +46,9 @@ type Options struct {
 	MaxConcurrent int
 	// MaxResponse bounds an answer, unpacked, in bytes; default 64 MB.
 	MaxResponse int64
+	// Uncompressed asks for answers that are not packed: less CPU on both
+	// sides, several times the bytes. For servers that are near.
+	Uncompressed bool
 
 	UserAgent string       // default "koyomi-ews"; servers may admit clients by it
 	Logger    *slog.Logger // gets one debug record per request; default none

@@ -102,7 +102,7 @@ func (c *Client) request(ctx context.Context, call *call) (*http.Request, error)
 	h.Set("User-Agent", c.opts.UserAgent)
 	h.Set("client-request-id", call.id)
 	h.Set("return-client-request-id", "true")
-	if !call.stream { // a compressor would hold events back
+	if !call.stream && !c.opts.Uncompressed { // a compressor would hold events back
 		h.Set("Accept-Encoding", "gzip")
 	}
 	if call.mailbox != "" {
