@@ -20,6 +20,7 @@ func (s *Server) fill(users, events int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n, b := range boxes {
+		guests := s.guests(now, n)
 		for k := range events {
 			// Every tenth event of a pair of neighbours is a meeting that one
 			// of them calls and the other attends.
@@ -31,9 +32,31 @@ func (s *Server) fill(users, events int) {
 				}
 				continue
 			}
-			b.add(now, calendarFolder, s.sample(now, b, n, k))
+			it := s.sample(now, b, n, k)
+			if len(guests) > 0 {
+				it.State, it.RequestSent, it.Attendees = StateMeeting, true, guests
+			}
+			b.add(now, calendarFolder, it)
 		}
 	}
+}
+
+// guests are the people whom a user invites: some of the neighbours, as they
+// stand in an address book elsewhere. All of the user's events share the list.
+func (s *Server) guests(now time.Time, n int) []Attendee {
+	out := make([]Attendee, 0, s.opt.Attendees)
+	for i := range s.opt.Attendees {
+		first, last := firstNames[(n+3*i)%len(firstNames)], lastNames[(n*3+7*i)%len(lastNames)]
+		a := Attendee{Person: Person{Name: last + ", " + first, Address: strings.ToLower(first+"."+last) + "@partner.example"}, Kind: Required}
+		switch i % 4 {
+		case 1, 2:
+			a.Response, a.Responded = ResponseAccept, now.Add(-29*24*time.Hour)
+		case 3:
+			a.Kind, a.Response, a.Responded = Optional, ResponseTentative, now.Add(-29*24*time.Hour)
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 // fillMeeting makes a meeting of two, long sent and accepted.
@@ -41,6 +64,9 @@ func (s *Server) fillMeeting(now time.Time, b, other *mailbox, n, k int) {
 	it := s.sample(now, b, n, k)
 	it.State, it.RequestSent = StateMeeting, true
 	it.Attendees = []Attendee{{Person: other.person(), Kind: Required, Response: ResponseAccept, Responded: it.Created}}
+	if s.opt.Attendees > 1 {
+		it.Attendees = append(it.Attendees, s.guests(now, n)[1:]...)
+	}
 	b.add(now, calendarFolder, it)
 	p := &post{s: s, now: now}
 	c := p.copyOf(other, it)

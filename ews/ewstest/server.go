@@ -25,6 +25,8 @@ type Options struct {
 	// EventsPerUser is how many calendar items each of them has. They are the
 	// same in every run that has the same Now.
 	EventsPerUser int
+	// Attendees is how many people are invited to each of those events.
+	Attendees int
 	// Now is the server's clock; time.Now where nil.
 	Now func() time.Time
 	// Heartbeat is the pause between the heartbeats of a stream; 45 s where
