@@ -15,6 +15,7 @@ type exchangeCommand struct {
 	Listen  string `default:"127.0.0.1:8485" help:"Address and port, on loopback." placeholder:"ADDR"`
 	Users   int    `default:"10" help:"Mailboxes user0001@example.com and on, all with the password \"password\"."`
 	Events  int    `default:"0" help:"Calendar items in each of them."`
+	Guests  int    `name:"attendees" default:"0" help:"People invited to each of these, at most 100."`
 	Dialect string `default:"exchange2019" help:"exchange2013, exchange2016, exchange2019, exchangese or gromox."`
 	Auth    string `default:"basic" help:"Ways to sign in: basic."`
 	TLS     bool   `help:"Serve https with a certificate of an authority made for this run."`
@@ -34,6 +35,8 @@ func (c *exchangeCommand) Run(env *environment) error {
 		return usagef("--listen: the simulator takes a known password and listens on loopback only, for example 127.0.0.1:8485")
 	case c.Users < 0 || c.Events < 0:
 		return usagef("--users and --events are 0 or more")
+	case c.Guests < 0 || c.Guests > 100:
+		return usagef("--attendees is 0 to 100")
 	case c.CAOut != "" && !c.TLS:
 		return usagef("--ca-out goes with --tls")
 	}
@@ -48,7 +51,7 @@ func (c *exchangeCommand) Run(env *environment) error {
 			return err
 		}
 	}
-	s := ewstest.NewServer(ewstest.Options{Dialect: dialect, Users: c.Users, EventsPerUser: c.Events})
+	s := ewstest.NewServer(ewstest.Options{Dialect: dialect, Users: c.Users, EventsPerUser: c.Events, Attendees: c.Guests})
 	fmt.Fprintf(env.stdout, "Exchange simulator (%s) at %s://%s%s\n", dialect, scheme, l.Addr(), ewstest.Path)
 	fmt.Fprintf(env.stdout, "users user0001@example.com to user%04d@example.com, service account svc@example.com, password \"password\"\n", c.Users)
 	stop := context.AfterFunc(env.ctx, s.Close)
