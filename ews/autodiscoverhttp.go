@@ -86,7 +86,7 @@ func (s *search) try(ctx context.Context, p place) (bool, *Error) {
 				return done, stop
 			}
 		}
-		s.d.forget(domainOf(s.asks[0].at), p)
+		s.d.forget(s.domain, p)
 	}
 	return false, nil
 }
@@ -262,7 +262,7 @@ func (s *search) soap(ctx context.Context, p place, f form) (bool, *Error) {
 		s.failed(f.method, f.url, HostAllowed, began, err)
 		return false, nil
 	}
-	s.d.remember(domainOf(s.asks[0].at), p, f)
+	s.remember(p, f)
 	for i, a := range asks {
 		s.settle(a, f.url, got[i])
 	}
@@ -292,7 +292,7 @@ func (s *search) pox(ctx context.Context, p place, f form) (bool, *Error) {
 			continue
 		}
 		answered = true
-		s.d.remember(domainOf(a.at), p, f)
+		s.remember(p, f)
 		s.settle(a, f.url, got)
 	}
 	return answered, nil
@@ -404,11 +404,15 @@ func shown(raw string) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// remember keeps where Autodiscover of a domain has answered.
-func (d *Discoverer) remember(domain string, p place, f form) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.worked[domain] = place{origin: p.origin, url: f.url.String(), method: f.method}
+// remember keeps where Autodiscover of a domain has answered. Where a single
+// mailbox was redirected to says nothing of the others.
+func (s *search) remember(p place, f form) {
+	if s.via != "" {
+		return
+	}
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	s.d.worked[s.domain] = place{origin: p.origin, url: f.url.String(), method: f.method}
 }
 
 // forget gives up a place that has answered before and does no more.

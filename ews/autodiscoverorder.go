@@ -43,8 +43,12 @@ type place struct {
 
 // search is the way of some mailboxes of one domain that are asked for together.
 type search struct {
-	d     *Discoverer
-	asks  []*sought
+	d    *Discoverer
+	asks []*sought
+
+	domain string
+	via    string // the URL to ask at; empty: the domain's own
+
 	hops  int
 	seen  map[string]bool // URLs asked
 	steps []DiscoveryStep
@@ -65,7 +69,7 @@ func (d *Discoverer) run(ctx context.Context, asks []*sought) {
 			continue
 		}
 		for group := range slices.Chunk(some, maxUsers) {
-			work = append(work, &search{d: d, asks: group, seen: map[string]bool{}})
+			work = append(work, &search{d: d, asks: group, domain: domain, seen: map[string]bool{}})
 		}
 	}
 	for len(work) > 0 {
@@ -101,11 +105,10 @@ func domainOf(address string) string {
 
 // run tries one place after the other until one answers.
 func (s *search) run(ctx context.Context) {
-	domain := domainOf(s.asks[0].at)
-	places := s.d.places(ctx, s, domain)
-	if via := s.asks[0].via; via != "" {
-		places = slices.Values([]place{{origin: OriginRedirect, url: via}})
-	} else if onlineDomain(domain) {
+	places := s.d.places(ctx, s, s.domain)
+	if s.via != "" {
+		places = slices.Values([]place{{origin: OriginRedirect, url: s.via}})
+	} else if onlineDomain(s.domain) {
 		s.online = true
 		places = slices.Values([]place(nil))
 	}
@@ -191,7 +194,7 @@ func (s *search) further() []*search {
 		if k.via != "" {
 			seen = maps.Clone(s.seen)
 		}
-		out = append(out, &search{d: s.d, asks: asks, hops: s.hops + 1, seen: seen})
+		out = append(out, &search{d: s.d, asks: asks, domain: k.domain, via: k.via, hops: s.hops + 1, seen: seen})
 	}
 	return out
 }
