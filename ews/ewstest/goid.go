@@ -31,7 +31,7 @@ func newUID(created time.Time, box guid, n uint64) string {
 // it was made by Exchange, or else a wrapper around a foreign one ([MS-OXCICAL]
 // 2.1.3.1.1.20.26).
 func cleanGOID(uid string) []byte {
-	if b, err := hex.DecodeString(uid); err == nil && len(b) >= 40 && string(b[:16]) == goidPrefix {
+	if b, err := hex.DecodeString(uid); err == nil && len(b) >= 40 && string(b[:16]) == goidPrefix && int64(binary.LittleEndian.Uint32(b[36:40]))+40 == int64(len(b)) {
 		copy(b[16:20], []byte{0, 0, 0, 0})
 		return b
 	}

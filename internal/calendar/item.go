@@ -143,7 +143,7 @@ type Item struct {
 	Sensitivity Sensitivity
 
 	Start, End time.Time
-	TimeZone   string // time zone id as the server gave it
+	TimeZone   string // IANA's name of the time zone; where it has none, the id that the server gave
 	AllDay     bool
 	ShowAs     string // free, tentative, busy, oof, elsewhere
 

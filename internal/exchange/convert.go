@@ -52,7 +52,7 @@ func toItem(e *ews.CalendarItem, f folder, maxBody int) calendar.Item {
 		ID: e.ItemID.ID, ChangeKey: e.ItemID.ChangeKey, Kind: toKind(e), ItemClass: e.ItemClass,
 		UID: e.UID, GOID: toGOID(e),
 		Subject: e.Subject, Location: e.Location, Body: toBody(e, maxBody), Culture: e.Culture, Sensitivity: toSensitivity(e.Sensitivity),
-		Start: e.Start, End: e.End, TimeZone: e.StartTimeZone, AllDay: e.IsAllDay, ShowAs: toShowAs(e.Status),
+		Start: e.Start, End: e.End, TimeZone: zoneName(e), AllDay: e.IsAllDay, ShowAs: toShowAs(e.Status),
 		MyResponse: toResponse(e.MyResponse), IsOrganizer: toTri(e.IsOrganizer), IsMeeting: toTri(e.IsMeeting),
 		Cancelled: e.IsCancelled, RequestSent: toTri(e.MeetingRequestSent),
 		Created: e.Created, Modified: e.LastModified,
@@ -250,7 +250,8 @@ func lastEnd(e *ews.CalendarItem) time.Time {
 	case e.LastOccurrence != nil && !e.LastOccurrence.End.IsZero() && (e.Recurrence.EndDate != "" || e.Recurrence.Count > 0):
 		return e.LastOccurrence.End
 	}
-	return seriesEnd(e)
+	end, _ := ews.SeriesEnd(e)
+	return end
 }
 
 // fromPatch translates a write into the changes of one UpdateItem.

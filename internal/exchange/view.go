@@ -232,6 +232,9 @@ func (v *view) expandSeries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := v.x.readZones(ctx, v.m, masters); err != nil {
+		return err
+	}
 	for i := range masters {
 		if err := v.expandOne(ctx, &masters[i]); err != nil {
 			return err
@@ -242,15 +245,20 @@ func (v *view) expandSeries(ctx context.Context) error {
 
 // expandOne adds a master and its occurrences in the window.
 func (v *view) expandOne(ctx context.Context, master *ews.CalendarItem) error {
-	changed := map[int64]ews.OccurrenceInfo{}
+	instances, err := ews.Expand(master, v.w.From, v.w.To)
+	if err != nil {
+		v.x.log.Debug("series left out of a view", "mailbox", v.m, "error", err)
+		return nil
+	}
+	if len(instances) == 0 {
+		return nil
+	}
 	var refs []ews.ItemRef
-	for _, o := range master.ModifiedOccurrences {
-		changed[o.OriginalStart.Unix()] = o
-		if v.w.Contains(o.Start, o.End) && o.ItemID.ID != "" {
-			refs = append(refs, o.ItemID.Ref())
+	for _, i := range instances {
+		if i.ItemID.ID != "" {
+			refs = append(refs, i.ItemID.Ref())
 		}
 	}
-	before := len(v.entries)
 	exceptions, err := v.x.readItems(ctx, v.m, refs)
 	if err != nil {
 		return err
@@ -259,27 +267,21 @@ func (v *view) expandOne(ctx context.Context, master *ews.CalendarItem) error {
 	for i := range exceptions {
 		read[exceptions[i].ItemID.ID] = &exceptions[i]
 	}
-	for _, o := range changed {
-		if !v.w.Contains(o.Start, o.End) {
-			continue
+	for _, i := range instances {
+		id := i.ItemID
+		if id.ID == "" {
+			id = ews.ItemID{ID: master.ItemID.ID + "#" + i.OriginalStart.Format("20060102T150405Z"), ChangeKey: master.ItemID.ChangeKey}
 		}
-		made := occurrence(master, o.ItemID, o.Start, o.End)
-		if e := read[o.ItemID.ID]; e != nil {
+		made := occurrence(master, id, i.Start, i.End)
+		if e := read[i.ItemID.ID]; e != nil {
 			made = *e
 		}
-		made.Type, made.RecurrenceID, made.OriginalStart = ews.Exception, o.OriginalStart, o.OriginalStart
-		v.add(&made)
-	}
-	for _, o := range expand(master, v.w) {
-		if _, is := changed[o.From.Unix()]; is {
-			continue
+		made.RecurrenceID, made.OriginalStart = i.OriginalStart, i.OriginalStart
+		if made.Type = ews.Occurrence; i.Exception {
+			made.Type = ews.Exception
 		}
-		id := ews.ItemID{ID: master.ItemID.ID + "#" + o.From.UTC().Format("20060102T150405Z"), ChangeKey: master.ItemID.ChangeKey}
-		made := occurrence(master, id, o.From, o.To)
 		v.add(&made)
 	}
-	if len(v.entries) > before {
-		v.masters = append(v.masters, toItem(master, v.x.folder(v.m), v.x.opt.MaxBody))
-	}
+	v.masters = append(v.masters, toItem(master, v.x.folder(v.m), v.x.opt.MaxBody))
 	return nil
 }
