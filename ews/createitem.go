@@ -94,9 +94,9 @@ func (m *Mailbox) Respond(ctx context.Context, req RespondRequest) ([]ItemID, er
 				return nil, err
 			}
 			var ids []ItemID
-			for _, it := range msg.Child("Items").Elements() {
-				if id := it.Child("ItemId"); id != nil {
-					ids = append(ids, itemID(id))
+			for _, e := range msg.Child("Items").Elements() {
+				if it := decoded[CalendarItem](e); it != nil && it.ItemID.ID != "" {
+					ids = append(ids, it.ItemID)
 				}
 			}
 			return ids, nil

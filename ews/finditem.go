@@ -52,7 +52,9 @@ func (m *Mailbox) FindItem(ctx context.Context, req FindItemRequest) (FindItemPa
 				Last:  root.Attr("IncludesLastItemInRange") != "false",
 			}
 			for _, e := range root.Child("Items").Elements() {
-				page.Items = append(page.Items, calendarItem(e))
+				if it := decoded[CalendarItem](e); it != nil {
+					page.Items = append(page.Items, *it)
+				}
 			}
 			return page, nil
 		},

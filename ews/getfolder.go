@@ -48,37 +48,13 @@ func (m *Mailbox) GetFolder(ctx context.Context, fields []PropertyPath, refs ...
 				if e != nil {
 					return FolderResult{Err: e}
 				}
-				for _, f := range msg.Child("Folders").Elements() {
-					return FolderResult{Folder: folder(f)}
+				for _, e := range msg.Child("Folders").Elements() {
+					if f := decoded[Folder](e); f != nil {
+						return FolderResult{Folder: *f}
+					}
 				}
 				return FolderResult{Err: a.fail(CodeMalformed, "the answer leaves this folder out", nil)}
 			}), nil
 		},
 	})
-}
-
-// folder reads a folder of any class ([MS-OXWSFOLD] BaseFolderType).
-func folder(e *wire.Element) Folder {
-	var f Folder
-	for _, c := range e.Children {
-		switch c.Name {
-		case "FolderId":
-			f.ID = folderID(c)
-		case "ParentFolderId":
-			f.ParentID = folderID(c)
-		case "FolderClass":
-			f.Class = word(c)
-		case "DisplayName":
-			f.DisplayName = str(c)
-		case "TotalCount":
-			f.TotalCount = number(c)
-		case "ChildFolderCount":
-			f.ChildFolderCount = number(c)
-		case "EffectiveRights":
-			f.Rights = rights(c)
-		case "ExtendedProperty":
-			f.Extended = append(f.Extended, extendedProperty(c))
-		}
-	}
-	return f
 }

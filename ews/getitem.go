@@ -38,8 +38,10 @@ func (a answer) item(msg *wire.Element, e *Error) ItemResult {
 	if e != nil {
 		return ItemResult{Err: e}
 	}
-	for _, it := range msg.Child("Items").Elements() {
-		return ItemResult{Item: calendarItem(it)}
+	for _, e := range msg.Child("Items").Elements() {
+		if it := decoded[CalendarItem](e); it != nil {
+			return ItemResult{Item: *it}
+		}
 	}
 	return ItemResult{Err: a.fail(CodeMalformed, "the answer leaves this item out", nil)}
 }

@@ -62,8 +62,10 @@ func (m *Mailbox) SyncFolderItems(ctx context.Context, req SyncFolderItemsReques
 				case SyncDelete, SyncReadFlag:
 					change.Item.ItemID = itemID(c.Child("ItemId"))
 				case SyncCreate, SyncUpdate:
-					for _, it := range c.Children {
-						change.Item = calendarItem(it)
+					for _, e := range c.Children {
+						if it := decoded[CalendarItem](e); it != nil {
+							change.Item = *it
+						}
 					}
 				}
 				if change.Item.ItemID.ID != "" {

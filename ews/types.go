@@ -112,6 +112,9 @@ type Attendee struct {
 	EmailAddress
 	Response     ResponseType
 	LastResponse time.Time // zero: never, or not given
+	// ProposedStart and ProposedEnd are the other time that the attendee has
+	// proposed, where the organizer's copy tells it.
+	ProposedStart, ProposedEnd time.Time
 }
 
 // CalendarItemType is an item's place in a series ([MS-OXWSMTGS] CalendarItemTypeType).
@@ -153,16 +156,22 @@ type CalendarItem struct {
 	Subject        string
 	Sensitivity    string // "Normal", "Personal", "Private", "Confidential"
 	Body           *Body  // nil: not asked for or not given
+	TextBody       *Body  // item:TextBody, the body as text; nil: not asked for
+	MimeContent    string // item:MimeContent, base64: the item as iCalendar
 	Categories     []string
 	Importance     string // "Low", "Normal", "High"
 	Size           int64  // bytes
 	HasAttachments bool
+	IsDraft        *bool
 	Culture        string // language tag
 	Created        time.Time
 	LastModified   time.Time
 	LastModifiedBy string
-	Rights         *EffectiveRights
-	RightsLicense  *RightsLicense // not nil: rights management applies, see [CalendarItem.RightsManaged]
+	// ResponseObjects are the actions that [Mailbox.Respond] can carry out on
+	// the item, and others.
+	ResponseObjects []MeetingAction
+	Rights          *EffectiveRights
+	RightsLicense   *RightsLicense // not nil: rights management applies, see [CalendarItem.RightsManaged]
 
 	ReminderIsSet       *bool
 	ReminderMinutes     *int
@@ -180,6 +189,7 @@ type CalendarItem struct {
 	IsResponseRequested *bool
 	Type                CalendarItemType
 	MyResponse          ResponseType // MyResponseType
+	ReplyTime           time.Time    // AppointmentReplyTime: when the attendee answered
 	Organizer           *EmailAddress
 	RequiredAttendees   []Attendee
 	OptionalAttendees   []Attendee
@@ -187,6 +197,9 @@ type CalendarItem struct {
 	SequenceNumber      *int
 	AppointmentState    *int // bits: 1 meeting, 2 received, 4 cancelled; [MS-OXOCAL] PidLidAppointmentStateFlags
 	IsOrganizer         *bool
+
+	AllowNewTimeProposal *bool
+	DoNotForward         *bool // DoNotForwardMeeting
 
 	Recurrence          *Recurrence
 	FirstOccurrence     *OccurrenceInfo
@@ -198,6 +211,7 @@ type CalendarItem struct {
 	EndTimeZone   string
 	StartZone     *ZoneDefinition // the rules of StartTimeZone, where calendar:StartTimeZone was asked for; see [CalendarItem.Zone]
 	StartWall     time.Time       // StartWallClock: local time of the start, its offset kept
+	EndWall       time.Time       // EndWallClock
 
 	IsOnlineMeeting      *bool
 	JoinOnlineMeetingURL string
@@ -218,8 +232,10 @@ func (it CalendarItem) LogValue() slog.Value { return slog.StringValue(it.String
 // 2.2.4.42).
 type RightsLicense struct {
 	TemplateID       string
-	DecryptionStatus int
-	EditAllowed      *bool
+	DecryptionStatus int // 0: the server could read the content
+
+	EditAllowed, ModifyRecipientsAllowed, ExtractAllowed, ProgrammaticAccessAllowed *bool
+	IsOwner                                                                         *bool
 }
 
 // OccurrenceInfo names one occurrence of a series ([MS-OXWSMTGS] 2.2.4.22).

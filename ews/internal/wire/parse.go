@@ -66,6 +66,29 @@ func ParseWith(data []byte, lim Limits, decode Decoder) (*Element, error) {
 	}
 }
 
+// Tree reads the innermost element to its end and returns it. It must be
+// called before anything inside the element is read.
+func (s *Scanner) Tree() *Element {
+	t := tree{Scanner: s}
+	depth := s.Depth()
+	if depth == 0 || s.err != nil {
+		return nil
+	}
+	for t.start(); s.Depth() >= depth; {
+		switch s.next() {
+		case eventStart:
+			t.start()
+		case eventText:
+			t.add(s.takeText())
+		case eventEnd:
+			t.finish()
+		case eventStop:
+			return nil
+		}
+	}
+	return t.root
+}
+
 // tree is a tree under construction. Elements, and the lists of their children
 // and attributes, are allocated in blocks.
 type tree struct {
