@@ -23,6 +23,7 @@ const (
 type operation[T any] struct {
 	name  string
 	safe  bool // reads only
+	items int  // of a batch
 	write func(*request)
 	read  func(answer) (T, error)
 }
@@ -49,14 +50,23 @@ func once[T any](ctx context.Context, m *Mailbox, op operation[T], version strin
 		return none, err
 	}
 	call.safe = op.safe
+	ticket, held := m.client.scheduler.enter(ctx, m.job(ctx, op.name, op.items))
+	if held != nil {
+		return none, held
+	}
+	defer ticket.leave()
+	call.ticket = ticket
 	a, err := m.client.exchange(ctx, call)
 	if err != nil {
+		ticket.met(err)
 		return none, err
 	}
 	if e := a.versionRefused(); e != nil {
 		return none, e
 	}
-	return op.read(a)
+	result, err := op.read(a)
+	ticket.met(err)
+	return result, err
 }
 
 // version returns the RequestServerVersion for the mailbox.
@@ -125,7 +135,7 @@ func newCall(m *Mailbox, op, version string, write func(*request)) (*call, error
 	if e, ok := errors.AsType[*Error](r.err); ok {
 		return nil, e.in(op)
 	}
-	return &call{op: op, mailbox: m.address, payload: r.Bytes()}, nil
+	return &call{op: op, mailbox: m.address, route: m.route, payload: r.Bytes()}, nil
 }
 
 // messages ranges over the response messages of an answer ([MS-OXWSCDATA]
@@ -185,6 +195,7 @@ func (a answer) failure(msg *wire.Element) *Error {
 	e := a.fail(code, sentence(code), nil)
 	e.Detail = str(msg.Child("MessageText"))
 	e.take(wire.MessageValues(msg))
+	a.ticket.note(e)
 	return e
 }
 

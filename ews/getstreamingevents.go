@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
@@ -61,8 +62,18 @@ func (m *Mailbox) stream(ctx context.Context, subscriptions []string, timeout ti
 	defer cancel(nil)
 	watchdog := time.AfterFunc(m.client.opts.Silence, func() { cancel(errSilent) })
 	defer watchdog.Stop()
+	j := m.job(ctx, call.op, 0)
+	j.stream = true
+	ticket, held := m.client.scheduler.enter(ctx, j)
+	if held != nil {
+		return held
+	}
+	call.ticket = ticket
+	begun := sync.OnceFunc(ticket.leave)
+	defer begun()
 	resp, err := m.client.send(ctx, call)
 	if err != nil {
+		ticket.met(err)
 		return err
 	}
 	defer resp.Body.Close()
@@ -71,7 +82,7 @@ func (m *Mailbox) stream(ctx context.Context, subscriptions []string, timeout ti
 		return call.readError(ctx, resp, err)
 	}
 	s := streamReader{
-		client: m.client, call: call, resp: resp,
+		client: m.client, call: call, resp: resp, begun: begun,
 		docs: wire.NewSplitter(&watched{unpacked, watchdog, m.client.opts.Silence}, 0),
 	}
 	return s.run(ctx, yield)
@@ -98,6 +109,7 @@ type streamReader struct {
 	call   *call
 	resp   *http.Response
 	docs   *wire.Splitter
+	begun  func() // called after the first document
 }
 
 func (s *streamReader) run(ctx context.Context, yield func(Notification) bool) error {
@@ -109,9 +121,11 @@ func (s *streamReader) run(ctx context.Context, yield func(Notification) bool) e
 		s.client.trace.response(s.call, s.resp, doc)
 		a, err := s.call.interpret(s.resp, doc)
 		if err != nil {
+			s.call.ticket.met(err)
 			return err
 		}
 		n, err := a.notification()
+		s.begun()
 		if len(n.Events) > 0 || err == nil {
 			if !yield(n) {
 				return nil
