@@ -2,8 +2,11 @@ package ews
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/koyomi-cal/koyomi/ews/internal/ntlm"
 )
 
 // gate keeps the account from being locked: every request passes it.
@@ -16,14 +19,35 @@ import (
 // confirms it.
 type gate struct {
 	hold time.Duration
+	most int // refusals within a hold that this package brings about of its own accord
 
 	mu      sync.Mutex
-	creds   Credentials
-	version int       // of the credentials: what old ones met does not count
-	worked  bool      // the server has accepted the password
-	until   time.Time // nothing passes before
-	refusal *Error    // what every call gets until then
-	turn    *turn     // not nil: one request is trying the password
+	creds   secret
+	version int         // of the credentials: what old ones met does not count
+	worked  bool        // the server has accepted the password
+	until   time.Time   // nothing passes before
+	refusal *Error      // what every call gets until then
+	turn    *turn       // not nil: one request is trying the password
+	spent   []time.Time // refusals of the last hold's length
+}
+
+// secret is what signs in, in the form in which it does least harm.
+type secret struct {
+	Credentials
+	key    ntlm.Key // of NTLM, in the place of the password
+	tokens *tokens  // of OAuth
+}
+
+func newSecret(c Credentials) secret {
+	s := secret{Credentials: c}
+	switch c.Scheme {
+	case NTLM:
+		user, domain := ntlm.SplitName(c.Username)
+		s.key, s.Password = ntlm.NewKey(user, domain, c.Password.Reveal()), Secret{}
+	case OAuth:
+		s.tokens = &tokens{}
+	}
+	return s
 }
 
 // turn is the try of one request for which the others wait.
@@ -35,7 +59,7 @@ type turn struct {
 
 // pass is the permission to send one request. It is given back by leave.
 type pass struct {
-	Credentials
+	secret
 	version int
 	turn    *turn // not nil: this request tries the password for all
 }
@@ -50,7 +74,7 @@ const (
 )
 
 func newGate(creds Credentials, hold time.Duration) *gate {
-	return &gate{creds: creds, hold: hold}
+	return &gate{creds: newSecret(creds), hold: hold, most: 1}
 }
 
 // enter waits for a turn that is under way and returns a pass, or the reason
@@ -63,7 +87,7 @@ func (g *gate) enter(ctx context.Context, op, host string) (pass, *Error) {
 			if time.Now().Before(g.until) {
 				return pass{}, g.refusal.in(op)
 			}
-			p := pass{Credentials: g.creds, version: g.version}
+			p := pass{secret: g.creds, version: g.version}
 			if !g.worked {
 				p.turn = g.take(host)
 			}
@@ -101,6 +125,7 @@ func (g *gate) leave(p pass, v verdict, e *Error) {
 			g.worked = true
 		case refused:
 			g.worked, g.refusal, g.until = false, e, time.Now().Add(g.hold)
+			g.spend()
 		}
 	}
 	if p.turn != nil {
@@ -110,6 +135,29 @@ func (g *gate) leave(p pass, v verdict, e *Error) {
 		close(p.turn.done)
 		g.turn = nil
 	}
+}
+
+// spend counts a refusal. What is older than a hold the directory has forgotten.
+func (g *gate) spend() {
+	now := time.Now()
+	g.spent = slices.DeleteFunc(g.spent, func(at time.Time) bool { return now.Sub(at) >= g.hold })
+	g.spent = append(g.spent, now)
+}
+
+// retry counts a refusal and reports whether the request that tries the secret
+// for all may do so in another way: the account is far from being locked.
+func (g *gate) retry(p pass) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p.turn == nil || p.version != g.version {
+		return false
+	}
+	g.spend()
+	if len(g.spent) < g.most {
+		return true
+	}
+	g.spent = g.spent[:len(g.spent)-1] // leave counts it
+	return false
 }
 
 // take makes the caller the one that tries.
@@ -135,7 +183,7 @@ func (t *turn) wait(ctx context.Context, op, host string) *Error {
 func (g *gate) set(creds Credentials) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.creds, g.worked, g.until = creds, false, time.Time{}
+	g.creds, g.worked, g.until = newSecret(creds), false, time.Time{}
 	g.version++
 }
 

@@ -2,13 +2,11 @@ package ews
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -32,6 +30,12 @@ type Options struct {
 	CAFile  string
 	RootCAs *x509.CertPool
 
+	// Proxy is the URL of an HTTP proxy, such as "http://proxy.example.com:3128".
+	// Where it is empty, connections are made directly, whatever the environment
+	// says. ProxyAccount signs in there by Basic or NTLM; nil: without.
+	Proxy        string
+	ProxyAccount *Account
+
 	// Timeout bounds every request but GetStreamingEvents, from the first byte
 	// sent to the last received; default 100 s.
 	Timeout time.Duration
@@ -41,10 +45,8 @@ type Options struct {
 	// AuthHold is how long nothing is sent after the server has refused the
 	// password; default 30 min.
 	AuthHold time.Duration
-	// Scheduler decides when requests are sent. It should be shared by all
-	// clients of a program. Where it is nil, the client has one of its own, which
-	// lets MaxConcurrent requests at once to each server at most; default 10.
-	Scheduler     *Scheduler
+	// MaxConcurrent bounds the requests under way at once, streams not counted;
+	// default 10.
 	MaxConcurrent int
 	// MaxResponse bounds an answer, unpacked, in bytes; default 64 MB.
 	MaxResponse int64
@@ -69,12 +71,9 @@ type Client struct {
 	url     string
 	account *Account
 	session *session
+	slots   chan struct{}
 	trace   *tracer
 	clock   clock
-
-	scheduler *Scheduler
-	host      string // of the URL
-	manners   manners
 
 	versions sync.Map // mailbox address -> RequestServerVersion, where it is not the default
 }
@@ -85,15 +84,14 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Account == nil && opts.Credentials.Username == "" {
-		return nil, invalid("", "give the user name of the account that calls Exchange")
+	if opts.Account == nil {
+		if err := opts.Credentials.check(); err != nil {
+			return nil, err
+		}
 	}
 	opts.Timeout = orDefault(opts.Timeout, 100*time.Second)
 	opts.Silence = orDefault(opts.Silence, 110*time.Second)
-	if opts.Scheduler == nil {
-		opts.Scheduler = NewScheduler(SchedulerOptions{Most: orDefault(opts.MaxConcurrent, 10)})
-	}
-	opts.MaxConcurrent = opts.Scheduler.opt.Most
+	opts.MaxConcurrent = orDefault(opts.MaxConcurrent, 10)
 	opts.MaxResponse = orDefault(opts.MaxResponse, 64<<20)
 	if opts.UserAgent == "" {
 		opts.UserAgent = "koyomi-ews"
@@ -101,8 +99,7 @@ func New(opts Options) (*Client, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{opts: opts, url: u, account: opts.Account, scheduler: opts.Scheduler, trace: &tracer{w: opts.Trace}}
-	c.host = hostOf(u)
+	c := &Client{opts: opts, url: u, account: opts.Account, slots: make(chan struct{}, opts.MaxConcurrent), trace: &tracer{w: opts.Trace}}
 	if c.account == nil {
 		c.account = NewAccount(opts.Credentials, AccountOptions{Hold: opts.AuthHold})
 	}
@@ -121,18 +118,33 @@ func (c *Client) Close() { c.session.close() }
 func (c *Client) SetCredentials(creds Credentials) { c.account.SetCredentials(creds) }
 
 // TryNow lifts the hold after a refused password, see [Account.TryNow].
-func (c *Client) TryNow() { c.account.TryNow() }
+func (c *Client) TryNow() {
+	c.account.TryNow()
+	if c.opts.ProxyAccount != nil {
+		c.opts.ProxyAccount.TryNow()
+	}
+}
 
 // HeldUntil returns the time until which nothing is sent because a server has
-// refused the password, see [Account.HeldUntil].
-func (c *Client) HeldUntil() time.Time { return c.account.HeldUntil() }
+// refused the password, or a proxy its own, see [Account.HeldUntil].
+func (c *Client) HeldUntil() time.Time {
+	until := c.account.HeldUntil()
+	if p := c.opts.ProxyAccount; p != nil && p.HeldUntil().After(until) {
+		until = p.HeldUntil()
+	}
+	return until
+}
 
 // Hold sends nothing until a time, see [Account.Hold].
 func (c *Client) Hold(until time.Time) { c.account.Hold(until) }
 
 // String prints the endpoint's host.
 func (c *Client) String() string {
-	return "ews.Client(" + c.host + ")"
+	u, err := url.Parse(c.url)
+	if err != nil {
+		return "ews.Client"
+	}
+	return "ews.Client(" + u.Host + ")"
 }
 
 // Format prints like String, whatever the verb.
@@ -143,7 +155,6 @@ func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 type Mailbox struct {
 	client  *Client
 	address string // "": the account itself
-	route   *route // nil: by the address
 }
 
 // As returns the mailbox with this SMTP address: every call impersonates it
@@ -176,14 +187,6 @@ func endpoint(s string) (string, error) {
 	return "", invalid("", "the URL of Exchange Web Services begins with https://")
 }
 
-func hostOf(endpoint string) string {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return ""
-	}
-	return strings.ToLower(u.Host)
-}
-
 func loopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
@@ -211,27 +214,6 @@ func (o *Options) roots() (*x509.CertPool, error) {
 		return nil, invalid("", "the CA file holds no certificate in PEM form; convert it, or name another file")
 	}
 	return pool, nil
-}
-
-// transport makes connections by HTTP/1.1 only: authentication and hanging
-// requests of Exchange do not work over HTTP/2.
-func (o *Options) transport(roots *x509.CertPool, keepAlive bool) *http.Transport {
-	var h1 http.Protocols
-	h1.SetHTTP1(true)
-	dial := o.DialContext
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext
-	}
-	return &http.Transport{
-		DialContext:         dial,
-		Protocols:           &h1,
-		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: 15 * time.Second,
-		DisableKeepAlives:   !keepAlive,
-		DisableCompression:  true, // asked for by hand: not for streams
-		MaxIdleConnsPerHost: o.MaxConcurrent,
-		IdleConnTimeout:     90 * time.Second, // IIS closes after 120 s
-	}
 }
 
 func orDefault[T int | int64 | time.Duration](v, d T) T {

@@ -33,6 +33,8 @@ type Error struct {
 const (
 	CodeAuthFailed    = "AuthFailed"    // 401, or a call held back after one
 	CodeAccountLocked = "AccountLocked" // 401 or 456 that says so
+	CodeProxyAuth     = "ProxyAuth"     // 407, or a call held back after one
+	CodeNoScheme      = "NoScheme"      // the server or token endpoint does not offer the way to sign in
 	CodeForbidden     = "Forbidden"     // 403
 	CodeNotFound      = "NotFound"      // 404 or 405: nothing answers at this path
 	CodeRedirected    = "Redirected"    // to elsewhere; not followed
@@ -129,9 +131,9 @@ func classOf(code string) (Class, bool) {
 		"InvalidUser", "InvalidDomain", "SettingIsNotAvailable", CodeOnline, CodeHostPending, CodeNotDiscovered:
 		return MailboxPermanent, true
 	case "ErrorMissingEmailAddress", "ErrorInvalidExchangeImpersonationHeaderData", CodeForbidden, CodeNotFound,
-		CodeNotEWS, CodeCertificate, CodeTLS:
+		CodeNotEWS, CodeCertificate, CodeTLS, CodeNoScheme:
 		return AccountLevel, true
-	case CodeAuthFailed, CodeAccountLocked:
+	case CodeAuthFailed, CodeAccountLocked, CodeProxyAuth:
 		return Auth, true
 	case "ErrorInvalidSyncStateData", "ErrorSyncFolderNotFound", "ErrorFolderNotFound":
 		return Resync, true

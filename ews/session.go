@@ -3,44 +3,67 @@ package ews
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"time"
 )
 
 // session sends requests to any host as one account: by HTTP/1.1, through the
 // account's gate, and never along a redirect.
+//
+// With Basic and OAuth every request stands for itself, and net/http keeps the
+// connections. With NTLM and Negotiate the sign-in belongs to the connection, so
+// the session keeps those itself and hands each to one request at a time.
 type session struct {
 	account *Account
+	dialer  *dialer
 	pooled  *http.Transport
 	fresh   *http.Transport // a new connection for each request
 	log     *slog.Logger
+	most    int // idle connections to a host
+
+	mu     sync.Mutex
+	idle   map[string][]*connection // by scheme and host
+	closed bool
 }
 
 // newSession makes a session of the account. CAFile, RootCAs, DialContext,
-// MaxConcurrent and Logger are looked at.
+// Proxy, ProxyAccount, MaxConcurrent and Logger are looked at.
 func (o *Options) newSession(a *Account) (*session, error) {
 	roots, err := o.roots()
 	if err != nil {
 		return nil, err
 	}
-	return o.sessionWith(a, roots), nil
-}
-
-func (o *Options) sessionWith(a *Account, roots *x509.CertPool) *session {
 	log := o.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &session{account: a, pooled: o.transport(roots, true), fresh: o.transport(roots, false), log: log}
+	d, err := o.dialer(roots)
+	if err != nil {
+		return nil, err
+	}
+	return &session{
+		account: a, dialer: d, log: log, most: orDefault(o.MaxConcurrent, 10), idle: map[string][]*connection{},
+		pooled: o.transport(roots, true), fresh: o.transport(roots, false),
+	}, nil
 }
 
-// close ends the idle connections.
+// close ends the idle connections; those in use end with their request.
 func (s *session) close() {
+	s.mu.Lock()
+	idle := s.idle
+	s.idle, s.closed = nil, true
+	s.mu.Unlock()
+	for _, list := range idle {
+		for _, c := range list {
+			c.close()
+		}
+	}
 	s.pooled.CloseIdleConnections()
 	s.fresh.CloseIdleConnections()
 }
@@ -55,24 +78,16 @@ func (s *session) do(ctx context.Context, op string, req *http.Request, body []b
 		call: call{op: op, id: req.Header.Get("client-request-id"), stream: stream},
 		req:  req, body: body, host: strings.ToLower(req.URL.Host),
 	}
-	gate := s.account.gate
-	p, held := gate.enter(ctx, op, a.host)
-	if held != nil {
-		return nil, held
+	var resp *http.Response
+	err := s.account.use(ctx, op, a.host, func(p pass, again bool) (o outcome) {
+		// A proxy that takes the same account uses this permission.
+		resp, o = s.try(context.WithValue(ctx, passKey{}, usedPass{s.account, p}), a, p, again)
+		return o
+	})
+	if err != nil {
+		return nil, err
 	}
-	resp, refusal, err := s.try(ctx, a, p, s.pooled)
-	if refusal == nil || p.turn != nil || refusal.Code == CodeAccountLocked {
-		return s.leave(a, p, resp, refusal, err)
-	}
-	if p, held = gate.confirm(ctx, op, a.host, p); held != nil {
-		return nil, held
-	}
-	way := s.pooled
-	if p.turn != nil {
-		way = s.fresh
-	}
-	resp, refusal, err = s.try(ctx, a, p, way)
-	return s.leave(a, p, resp, refusal, err)
+	return resp, nil
 }
 
 // attempt is a request on its way through a session.
@@ -81,44 +96,77 @@ type attempt struct {
 	req  *http.Request
 	body []byte
 	host string // lower case, with the port where the URL has one
+
+	scheme Scheme
 }
 
-// leave gives a pass back with what the request has met, and returns what do
-// returns.
-func (s *session) leave(a *attempt, p pass, resp *http.Response, refusal, err *Error) (*http.Response, *Error) {
-	gate := s.account.gate
-	switch {
-	case refusal != nil:
-		gate.leave(p, refused, refusal)
-		return nil, refusal
-	case err != nil:
-		gate.leave(p, unknown, err)
-		return nil, err
-	case !answersEWS(resp): // from something in front of Exchange: says nothing of the password
-		gate.leave(p, unknown, a.statusError(resp, nil))
-	case passedAuth(resp):
-		gate.leave(p, accepted, nil)
-	default:
-		gate.leave(p, unknown, nil)
+// try sends a request once, in the credentials' way.
+func (s *session) try(ctx context.Context, a *attempt, p pass, again bool) (*http.Response, outcome) {
+	switch a.scheme = p.Scheme; p.Scheme {
+	case NTLM, Negotiate:
+		return s.bySignIn(ctx, a, p, again)
+	case OAuth:
+		token, o := p.tokens.get(ctx, a, s.pooled, p.secret, again)
+		if o != nil {
+			return nil, *o
+		}
+		return s.plainly(ctx, a, again, "Bearer "+token)
 	}
-	return resp, nil
+	return s.plainly(ctx, a, again, basic(p))
 }
 
-// try sends a request once. A refused password is a refusal, not an error.
-func (s *session) try(ctx context.Context, a *attempt, p pass, way http.RoundTripper) (resp *http.Response, refusal, failure *Error) {
-	began := time.Now()
+// plainly sends a request that stands for itself.
+func (s *session) plainly(ctx context.Context, a *attempt, again bool, authorization string) (*http.Response, outcome) {
+	way := s.pooled
+	if again {
+		way = s.fresh
+	}
 	req := a.request(ctx)
-	req.SetBasicAuth(p.Username, p.Password.Reveal())
+	req.Header.Set("Authorization", authorization)
+	return s.judge(a, s.send(ctx, a, way, req))
+}
+
+// sent is a response, or why there is none.
+type sent struct {
+	resp *http.Response
+	err  *Error
+	raw  error
+}
+
+// send sends one request on its way.
+func (s *session) send(ctx context.Context, a *attempt, way http.RoundTripper, req *http.Request) sent {
+	began := time.Now()
 	resp, err := way.RoundTrip(req)
 	s.record(ctx, a, resp, err, time.Since(began))
-	switch {
-	case err != nil:
-		return nil, nil, a.transportError(ctx, err)
-	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == 456:
-		defer resp.Body.Close()
-		return nil, a.refusal(resp), nil
+	if err != nil {
+		return sent{err: a.transportError(ctx, err), raw: err}
 	}
-	return resp, nil, nil
+	return sent{resp: resp}
+}
+
+// judge says what an answer to a request with a secret tells of it.
+func (s *session) judge(a *attempt, r sent) (*http.Response, outcome) {
+	switch {
+	case r.err != nil:
+		return nil, outcome{proxyVerdict(r.raw), r.err, false}
+	case r.resp.StatusCode == http.StatusUnauthorized || r.resp.StatusCode == 456:
+		defer r.resp.Body.Close()
+		return nil, outcome{refused, a.refusal(r.resp, a.scheme), false}
+	case !answersEWS(r.resp): // from something in front of Exchange: says nothing of the password
+		return r.resp, outcome{unknown, a.statusError(r.resp, nil), true}
+	case passedAuth(r.resp):
+		return r.resp, outcome{accepted, nil, true}
+	}
+	return r.resp, outcome{unknown, nil, true}
+}
+
+// proxyVerdict reports whether a connection failed because a proxy refused the
+// very secret that the request was to use.
+func proxyVerdict(err error) verdict {
+	if p, is := errors.AsType[*proxyRefusal](err); is && p.shared {
+		return refused
+	}
+	return unknown
 }
 
 // request returns a copy of the request with its body. The body is whole in

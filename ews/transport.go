@@ -29,8 +29,6 @@ type call struct {
 	payload []byte
 	safe    bool // reads only: may be sent again on a fresh connection
 	stream  bool
-	route   *route
-	ticket  *ticket
 	id      string      // client-request-id
 	sent    atomic.Bool // the server may have seen it
 }
@@ -42,11 +40,16 @@ type answer struct {
 	status int
 	env    *wire.Element
 	body   *wire.Element // the response element in it
-	ticket *ticket
 }
 
 // exchange sends a request and reads its answer whole.
 func (c *Client) exchange(ctx context.Context, call *call) (answer, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return answer{}, canceled(ctx, call.op)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, errTimeout)
 	defer cancel()
 	resp, err := c.send(ctx, call)
@@ -75,8 +78,6 @@ func (c *Client) send(ctx context.Context, call *call) (*http.Response, error) {
 		return nil, failure
 	}
 	c.clock.note(resp)
-	call.route.learn(resp)
-	call.ticket.heard(resp.Header)
 	if answersEWS(resp) {
 		return resp, nil
 	}
@@ -107,7 +108,6 @@ func (c *Client) request(ctx context.Context, call *call) (*http.Request, error)
 	if call.mailbox != "" {
 		h.Set("X-AnchorMailbox", call.mailbox)
 	}
-	call.route.apply(h)
 	if call.safe {
 		h["Idempotency-Key"] = []string{} // not sent: lets net/http repeat it where an idle connection was closed
 	}
@@ -158,6 +158,11 @@ func (c *call) transportError(ctx context.Context, err error) *Error {
 }
 
 func (c *call) explain(ctx context.Context, err error) *Error {
+	if known, is := errors.AsType[*Error](err); is { // of a proxy
+		e := known.in(c.op)
+		e.RequestID = c.id
+		return e
+	}
 	if ctx.Err() != nil {
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errTimeout):
@@ -216,13 +221,21 @@ func (c *call) readError(ctx context.Context, resp *http.Response, err error) *E
 }
 
 // refusal explains a 401 or 456.
-func (c *call) refusal(resp *http.Response) *Error {
+func (c *call) refusal(resp *http.Response, scheme Scheme) *Error {
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	e := c.fail(CodeAuthFailed, "the server refuses the account's name or password; enter the right one", nil)
 	challenges := strings.ToLower(strings.Join(resp.Header.Values("WWW-Authenticate"), ","))
 	switch {
 	case resp.StatusCode == 456, bytes.Contains(text, []byte("locked out")):
 		e.Code, e.Message = CodeAccountLocked, "the account is locked; unlock it in the directory, then try again"
+	case scheme == NTLM:
+	case scheme == Negotiate:
+		e.Message = "the server refuses the Kerberos ticket; check that the SPN HTTP/ with its name belongs to its account (setspn -Q), and the clocks"
+	case scheme == OAuth:
+		e.Message = "the server refuses the token"
+		if text := diagnostics(resp.Header.Get("X-Ms-Diagnostics")); text != "" {
+			e.Message = text
+		}
 	case challenges != "" && !strings.Contains(challenges, "basic"):
 		e.Message = "the server does not offer Basic authentication; switch it on for the EWS virtual directory"
 	}
@@ -232,11 +245,11 @@ func (c *call) refusal(resp *http.Response) *Error {
 
 // interpret reads the envelope in a response.
 func (c *call) interpret(resp *http.Response, data []byte) (answer, error) {
-	env, err := parseEnvelope(data)
+	env, err := wire.Parse(data, wire.Limits{Bytes: int64(len(data))})
 	if err != nil || env.Name != "Envelope" {
 		return answer{}, c.notEnvelope(resp, data, err)
 	}
-	a := answer{op: c.op, id: c.id, status: resp.StatusCode, env: env, body: env.Body(), ticket: c.ticket}
+	a := answer{op: c.op, id: c.id, status: resp.StatusCode, env: env, body: env.Body()}
 	if f := wire.ParseFault(env); f != nil {
 		return answer{}, a.fault(f)
 	}
