@@ -65,6 +65,7 @@ type commands struct {
 	KMS       kmsCommands       `cmd:"" name:"kms" help:"The key server: keeps the keys and who may have them."`
 	Exchange  exchangeCommand   `cmd:"" help:"The Exchange simulator alone."`
 	Check     checkCommand      `cmd:"" help:"Test the link to Exchange step by step; writes nothing."`
+	Bench     benchCommands     `cmd:"" help:"Measure a part of the system under load on this machine; prints JSON."`
 	Detect    detectCommand     `cmd:"" help:"Find the meeting in invitations: one JSON object a line in, one a line out."`
 	Config    configCommand     `cmd:"" help:"Print a commented sample configuration of a role."`
 	Version   versionCommand    `cmd:"" help:"Print the version."`
