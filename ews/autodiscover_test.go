@@ -112,10 +112,12 @@ func (l *lan) finder(change func(*ews.DiscovererOptions), allowed ...string) *fi
 	}
 	o := ews.DiscovererOptions{
 		Options: ews.Options{Account: f.account, RootCAs: l.roots, DialContext: l.dial}, Trust: f.trust,
-		Resolver: l.records(),
 	}
 	if change != nil {
 		change(&o)
+	}
+	if o.Resolver == nil {
+		o.Resolver = l.records()
 	}
 	if f.Discoverer, err = ews.NewDiscoverer(o); err != nil {
 		l.t.Fatal(err)
@@ -527,3 +529,59 @@ func TestDiscoverSRV(t *testing.T) {
 		}
 	}
 }
+
+// piped is a server in memory under every name, for fake time.
+type piped struct {
+	conns chan net.Conn
+	done  chan struct{}
+	cert  tls.Certificate
+	roots *x509.CertPool
+}
+
+func newPiped(t *testing.T, s *ewstest.Server) *piped {
+	t.Helper()
+	p := &piped{conns: make(chan net.Conn), done: make(chan struct{}), roots: x509.NewCertPool()}
+	cert, ca, err := ewstest.NewCertificate(time.Now(), autoHost, "new.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cert = cert
+	p.roots.AppendCertsFromPEM(ca)
+	var g sync.WaitGroup
+	g.Go(func() { _ = s.Serve(p) })
+	t.Cleanup(func() { s.Close(); p.Close(); g.Wait() })
+	return p
+}
+
+func (p *piped) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{p.cert}}):
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Accept waits for a call.
+func (p *piped) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (p *piped) Close() error {
+	select {
+	case <-p.done:
+	default:
+		close(p.done)
+	}
+	return nil
+}
+
+// Addr is needed by net.Listener.
+func (p *piped) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
