@@ -97,6 +97,8 @@ type Group struct {
 	started bool             // every mailbox has been tried since then
 	lines   map[string]*line // streams, by what they have in common
 	busy    int              // subscriptions being made
+	leadAt  time.Time        // when a first subscription is tried again
+	leads   int              // that failed in a row
 	pollAt  time.Time
 	queue   []told
 	late    bool // a member is: its events did not fit into the queue
@@ -127,9 +129,10 @@ type told struct {
 }
 
 const (
-	mostTold = 4096            // events that wait; of more, the mailboxes have to be synchronised
-	hasty    = 5 * time.Second // a stream that ends sooner than this did not work
-	gather   = time.Minute     // how long the first stream waits for the last subscription
+	mostTold  = 4096            // events that wait; of more, the mailboxes have to be synchronised
+	hasty     = 5 * time.Second // a stream that ends sooner than this did not work
+	soonAgain = 8 * time.Second // longest pause before what failed in passing is tried again
+	gather    = time.Minute     // how long the first stream waits for the last subscription
 )
 
 // NewGroup checks the options and returns a group. It sends nothing.
@@ -249,6 +252,7 @@ func (g *Group) Remove(mailbox string) {
 func (g *Group) TryNow() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.leadAt = time.Time{}
 	for _, m := range g.members {
 		m.due = time.Time{}
 	}
@@ -427,7 +431,10 @@ func (g *Group) poll(now, until time.Time) time.Time {
 func (g *Group) subscribeDue(ctx context.Context, now time.Time, alone bool) {
 	first := !slices.ContainsFunc(g.members, func(m *member) bool { return m.sub != "" })
 	if first && g.busy == 0 {
-		g.route, g.started, g.home, g.host = nil, false, "", ""
+		g.route, g.started, g.home, g.host, g.since = nil, false, "", "", time.Time{}
+	}
+	if first && g.leadAt.After(now) {
+		return
 	}
 	for _, m := range g.members {
 		if m.sub != "" || m.busy || m.due.After(now) {
@@ -500,8 +507,12 @@ func (g *Group) strayed(m *member, id string) bool {
 func (g *Group) subscribed(m *member, id string, whole bool, via *route) {
 	now := time.Now()
 	m.sub, m.whole, m.tries, m.known, m.missed = id, whole, 0, true, false
+	g.leads = 0
 	if g.host == "" {
-		g.host, g.since = SubscriptionServer(id), now
+		g.host = SubscriptionServer(id)
+	}
+	if g.since.IsZero() {
+		g.since = now
 	}
 	g.tell(m, GroupSync, nil)
 	if via == nil {
@@ -518,18 +529,23 @@ func (g *Group) subscribed(m *member, id string, whole bool, via *route) {
 // why.
 func (g *Group) refused(m *member, err error) {
 	now := time.Now()
-	m.due = now.Add(probePause(int(m.tries)))
+	m.due = now.Add(min(probePause(int(m.tries)), soonAgain))
 	m.tries = min(m.tries+1, 100)
+	passing := true
 	if e, is := errors.AsType[*Error](err); is {
 		switch e.Class() {
 		case MailboxPermanent, ItemLocal, Resync, OwnBug:
-			m.due = now.Add(g.opt.Recheck)
+			m.due, passing = now.Add(g.opt.Recheck), false
 		case Auth:
 			m.due = latest(m.due, g.client.HeldUntil())
 		}
 		if e.BackOff > 0 {
 			m.due = latest(m.due, now.Add(e.BackOff))
 		}
+	}
+	if passing {
+		g.leadAt = now.Add(min(probePause(g.leads), soonAgain))
+		g.leads++
 	}
 	g.tell(m, "", err)
 }

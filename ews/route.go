@@ -28,7 +28,6 @@ type route struct {
 
 	mu  sync.Mutex
 	jar []cookie
-	via string // name of the back end, as it calls itself in its answers
 }
 
 type cookie struct {
@@ -82,9 +81,6 @@ func (r *route) learn(resp *http.Response) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if name := backEnd(resp.Header); name != "" {
-		r.via = name
-	}
 	for _, c := range resp.Cookies() {
 		if len(c.Name)+len(c.Value) > mostCookie {
 			continue
@@ -116,6 +112,9 @@ func (r *route) put(c cookie, gone bool) {
 
 // override returns the value of the cookie that names the back end.
 func (r *route) override() string {
+	if r == nil {
+		return ""
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.jar {
@@ -130,21 +129,6 @@ func (r *route) override() string {
 func (r *route) server() string {
 	name, _, _ := strings.Cut(r.override(), "~")
 	return strings.ToLower(name)
-}
-
-// backEnd returns the back end that calls of this route go to, as far as it is
-// known.
-func (r *route) backEnd() string {
-	if r == nil {
-		return ""
-	}
-	r.mu.Lock()
-	via := r.via
-	r.mu.Unlock()
-	if via != "" {
-		return via
-	}
-	return r.server()
 }
 
 // backEnd returns the name of the server that has answered, or "".

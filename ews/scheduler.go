@@ -392,7 +392,7 @@ func (t *ticket) heard(h http.Header) {
 func (m *Mailbox) job(ctx context.Context, op string, items int) job {
 	return job{
 		op: op, key: boxKey{m.client.account, strings.ToLower(m.address)}, endpoint: m.client.host,
-		server: m.route.backEnd(), priority: priorityOf(ctx), items: items,
+		server: m.route.server(), priority: priorityOf(ctx), items: items,
 	}
 }
 

@@ -53,21 +53,23 @@ func (g *Group) openStreams(ctx context.Context, now time.Time, alone bool) (nex
 			next = t
 		}
 	}
-	dueNow := false
+	waiting := false // for a place among those that are being subscribed, which kick when they are done
 	for _, m := range g.members {
 		if m.sub == "" && !m.busy {
-			earlier(m.due)
-			dueNow = dueNow || !m.due.After(now)
+			if m.due.After(now) {
+				earlier(m.due)
+			} else {
+				waiting = true
+			}
 		}
 	}
-	if dueNow { // it waits for a place
-		next = now.Add(time.Hour)
+	if waiting && g.busy == 0 {
+		earlier(g.leadAt)
 	}
 	g.dropEmpty()
-	if gathering := g.busy > 0 || dueNow; !g.started && gathering && now.Sub(g.since) < gather {
-		earlier(g.since.Add(gather))
-		if g.host == "" && g.since.IsZero() {
-			return now.Add(time.Hour) // the first subscription kicks
+	if !g.started && (g.busy > 0 || waiting) && (g.since.IsZero() || now.Sub(g.since) < gather) {
+		if !g.since.IsZero() {
+			earlier(g.since.Add(gather))
 		}
 		return next
 	}
@@ -324,8 +326,8 @@ func (g *Group) ended(ctx context.Context, st *strand, err error) {
 
 // later plans when a stream that failed is opened again.
 func (g *Group) later(l *line, e *Error, now time.Time) {
-	l.openAt = now.Add(probePause(l.tries))
-	if e != nil && e.Class() == Resubscribe && l.tries == 0 {
+	l.openAt = now.Add(min(probePause(l.tries), soonAgain))
+	if e != nil && (e.Class() == Resubscribe || len(e.SubscriptionIDs) > 0) && l.tries == 0 {
 		l.openAt = now // the good ones go on
 	}
 	l.tries++
@@ -339,23 +341,21 @@ func (g *Group) later(l *line, e *Error, now time.Time) {
 // that the server has put into a document came in order: nothing is lost but
 // what it names.
 func (g *Group) failed(st *strand, e *Error) {
-	switch e.Class() {
-	case Resubscribe:
-		if len(e.SubscriptionIDs) == 0 {
-			g.dropAll(st) // nobody knows which
-			return
-		}
+	switch class := e.Class(); {
+	case class == Resubscribe && len(e.SubscriptionIDs) == 0:
+		g.dropAll(st) // nobody knows which
+	case len(e.SubscriptionIDs) > 0:
 		g.learnMix(st, e.SubscriptionIDs)
 		for _, m := range st.members {
 			if slices.Contains(e.SubscriptionIDs, m.sub) {
 				g.drop(m)
 			}
 		}
-	case MailboxPermanent, Resync, Rediscover:
+	case class == MailboxPermanent, class == Resync, class == Rediscover:
 		g.drop(st.anchor)
 		st.anchor.due = time.Now().Add(g.opt.Recheck)
 		g.tell(st.anchor, "", e)
-	case ItemLocal, OwnBug:
+	case class == ItemLocal, class == OwnBug:
 		g.dropAll(st)
 	default:
 		st.miss()
