@@ -149,7 +149,7 @@ func (v *view) uid() string {
 // requestWasSent, isOrganizer, appointmentState, myResponse and organizer are
 // what gromox leaves out where no MAPI client has set it.
 func (v *view) requestWasSent() {
-	if !v.r.s.traits.sparse {
+	if v.r.s.opt.Profile.givesRequestSent(!v.r.s.traits.sparse) {
 		v.flag("MeetingRequestWasSent", v.it.RequestSent)
 	}
 }

@@ -25,6 +25,8 @@ type Call struct {
 	Status   int         // of the HTTP answer
 	Code     string      // of the fault, or of the first response message that failed
 	Request  int         // bytes of the body
+	BackEnd  string      // the server whose mailbox answered
+	Affinity string      // the newest X-BackEndOverrideCookie that came
 	Header   http.Header // of the request, without credentials
 }
 

@@ -144,7 +144,13 @@ func (p *post) travelling(list []Property) []Property {
 }
 
 func (p *post) travels(x Property) bool {
-	if setGUID(x.Set) != propertySets["PublicStrings"] || slices.Contains(p.s.opt.Travel, "*") {
+	if setGUID(x.Set) != propertySets["PublicStrings"] {
+		return true
+	}
+	if known := p.s.opt.Profile; known != nil && known.Travels != nil {
+		return slices.Contains(known.Travels, x.Name)
+	}
+	if slices.Contains(p.s.opt.Travel, "*") {
 		return true
 	}
 	for _, prefix := range []string{"OnlineMeeting", "UC", "SkypeTeams", "SchedulingService", "ConferenceTelURI"} {

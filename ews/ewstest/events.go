@@ -75,8 +75,9 @@ type subscription struct {
 	all     bool
 	folders []uint32
 	kinds   eventKind
-	coarse  bool // gromox: item events are creations only
-	silent  bool // gromox: subscribed without rights
+	coarse  bool     // gromox: item events are creations only
+	silent  bool     // gromox: subscribed without rights
+	back    *backEnd // where it lives
 
 	mu     sync.Mutex
 	queue  []event
@@ -173,8 +174,9 @@ type stream struct {
 
 	mu     sync.Mutex
 	dirty  []*subscription
-	kicked bool // another stream took a subscription away
-	cut    bool // to be closed in the middle
+	kicked bool     // another stream took a subscription away
+	cut    bool     // to be closed in the middle
+	blinds []string // ids of subscriptions whose mailbox has gone
 }
 
 func newStream() *stream { return &stream{signal: make(chan struct{}, 1)} }
@@ -193,6 +195,21 @@ func (st *stream) kick() {
 	st.kicked = true
 	st.mu.Unlock()
 	st.poke()
+}
+
+// blind says that the mailbox of a subscription has gone elsewhere.
+func (st *stream) blind(sub *subscription) {
+	st.mu.Lock()
+	st.blinds = append(st.blinds, sub.id)
+	st.mu.Unlock()
+	st.poke()
+}
+
+// blinded returns the ids of subscriptions that blind has named.
+func (st *stream) blinded() []string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.blinds
 }
 
 func (st *stream) sever() {

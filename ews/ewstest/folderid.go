@@ -35,6 +35,9 @@ func (r *request) folderByID(id string) (*mailbox, *folder, error) {
 	if f == nil || !r.mayOpen(b) {
 		return nil, nil, fail("ErrorFolderNotFound")
 	}
+	if err := r.s.unreachable(b); err != nil {
+		return nil, nil, err
+	}
 	return b, f, nil
 }
 
@@ -53,6 +56,9 @@ func (r *request) folderByName(e *wire.Element) (*mailbox, *folder, error) {
 	}
 	if b == nil {
 		return nil, nil, fail("ErrorMissingEmailAddress")
+	}
+	if err := r.s.unreachable(b); err != nil {
+		return nil, nil, err
 	}
 	id := e.Attr("Id")
 	if (id == "" || strings.ToLower(id) != id) && !r.s.traits.faultsWith200 {
@@ -112,6 +118,9 @@ func (r *request) itemByID(id string, master bool) (*target, error) {
 	}
 	if !r.mayOpen(b) {
 		return nil, fail("ErrorAccessDenied")
+	}
+	if err := r.s.unreachable(b); err != nil {
+		return nil, err
 	}
 	it := b.item(ref.folder, ref.item)
 	if it == nil {

@@ -40,10 +40,10 @@ func (r *request) getStreamingEvents() error {
 		subs, bad, code = nil, ids, f.code
 	}
 	r.call.Code = code
-	r.s.log(r.call)
 	h := r.out.Header()
 	h.Set("Content-Type", "text/xml; charset=utf-8")
-	h.Set("X-Feserver", "FE01")
+	r.nameServers(h)
+	r.s.log(r.call)
 	h.Set("Date", r.s.now().UTC().Format(http.TimeFormat))
 	r.out.WriteHeader(http.StatusOK)
 	o := &streaming{r: r, control: http.NewResponseController(r.out), subs: subs, stream: newStream()}
@@ -100,7 +100,7 @@ func (r *request) subscriptions(ids []string) (subs []*subscription, bad []strin
 		sub := r.s.subs[id]
 		why := ""
 		switch {
-		case sub == nil || sub.expired(now, r.s.traits.subscriptionLife):
+		case sub == nil || sub.back != r.back || sub.expired(now, r.s.traits.subscriptionLife):
 			why = "ErrorSubscriptionNotFound"
 			if _, known := decodeSubscription(id); !known || r.s.traits.folderEvents {
 				why = "ErrorInvalidSubscription"
@@ -213,6 +213,10 @@ func (o *streaming) deliver() bool {
 	}
 	if kicked {
 		o.refuse("ErrorNewEventStreamConnectionOpened", nil, 0)
+		return false
+	}
+	if gone := o.stream.blinded(); len(gone) > 0 {
+		o.refuse("ErrorReadEventsFailed", gone, 0)
 		return false
 	}
 	type batch struct {

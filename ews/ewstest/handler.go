@@ -26,6 +26,7 @@ type request struct {
 	body   *wire.Element // the operation
 	login  string
 	own    *mailbox       // of the login
+	back   *backEnd       // that the front end chose
 	as     *mailbox       // whose mailbox "calendar" means: the impersonated one, or own
 	zone   *time.Location // times are shown in it
 	w      *wire.Writer
@@ -61,14 +62,18 @@ func (r *request) serve() {
 		r.out.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	login, box, ok := r.s.authenticate(r.http)
+	login, box, ok := r.s.authenticate(r.out, r.http)
 	if !ok {
+		r.login = login
 		r.challenge()
 		return
 	}
 	r.login, r.own, r.as = login, box, box
 	r.call = Call{At: r.s.now(), Login: login, Anchor: r.http.Header.Get("X-AnchorMailbox"), Header: r.http.Header.Clone()}
 	r.call.Header.Del("Authorization")
+	if c := r.http.CookiesNamed(overrideCookie); len(c) > 0 {
+		r.call.Affinity = c[len(c)-1].Value
+	}
 	r.call.Header.Del("Cookie")
 	if r.http.Method != http.MethodPost {
 		r.page(http.StatusOK, "<html><head><title>Service</title></head><body>You have created a service.</body></html>")
@@ -76,6 +81,10 @@ func (r *request) serve() {
 	}
 	if r.s.traits.noChunks && r.http.ContentLength < 0 {
 		r.page(http.StatusBadRequest, "")
+		return
+	}
+	if !r.route() {
+		r.page(http.StatusServiceUnavailable, unavailablePage)
 		return
 	}
 	if err := r.read(); err != nil {
@@ -102,14 +111,19 @@ func (r *request) serve() {
 // challenge refuses a request that says not or wrongly who it is.
 func (r *request) challenge() {
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.http.Body, 1<<20))
-	r.out.Header().Set("WWW-Authenticate", `Basic realm="`+r.s.opt.Host+`"`)
-	r.out.Header().Set("X-Feserver", "FE01")
-	r.out.WriteHeader(http.StatusUnauthorized)
+	if r.out.Header().Get("WWW-Authenticate") == "" {
+		r.s.offer(r.out.Header())
+	}
+	if r.s.traits.prefix == "s" {
+		r.out.Header()["X-FEServer"] = []string{r.s.backs[0].short()}
+	}
+	r.s.refuse(r.out, r.login)
 }
 
 // page answers outside SOAP.
 func (r *request) page(status int, html string) {
 	r.call.Status = status
+	r.nameServers(r.out.Header())
 	r.s.log(r.call)
 	r.out.Header().Set("Content-Type", "text/html; charset=utf-8")
 	r.out.WriteHeader(status)
@@ -142,6 +156,9 @@ func (r *request) read() error {
 	if err := r.impersonate(r.header.Child("ExchangeImpersonation")); err != nil {
 		return err
 	}
+	if err := r.mailboxVersion(); err != nil {
+		return err
+	}
 	if id := r.header.Find("TimeZoneContext", "TimeZoneDefinition").Attr("Id"); id != "" && !r.s.traits.utcOnly {
 		r.zone = r.s.zones.location(id)
 	}
@@ -154,8 +171,21 @@ func (r *request) version() error {
 	if r.call.Version == "" || r.s.traits.newest < 0 {
 		return nil
 	}
-	if i := slices.Index(versions, r.call.Version); i < 0 || i > r.s.traits.newest {
+	i, newest := slices.Index(versions, r.call.Version), 0
+	for _, b := range r.s.backs {
+		newest = max(newest, b.traits.newest)
+	}
+	if i < 0 || i > newest {
 		return faultOf("ErrorInvalidServerVersion")
+	}
+	return nil
+}
+
+// mailboxVersion checks RequestServerVersion against the server that the
+// mailbox lives on, which is older than the front end in a mixed farm.
+func (r *request) mailboxVersion() error {
+	if newest := r.server().traits.newest; newest >= 0 && slices.Index(versions, r.call.Version) > newest {
+		return faultOf("ErrorInvalidSchemaVersionForMailboxVersion")
 	}
 	return nil
 }
@@ -304,6 +334,7 @@ func (r *request) answer(err error) {
 		r.call.Code = f.code
 	}
 	r.call.Status = status
+	r.nameServers(r.out.Header())
 	r.s.log(r.call)
 	r.write(status, doc.Bytes())
 }
@@ -334,9 +365,7 @@ func (r *request) write(status int, doc []byte) {
 	}
 	h := r.out.Header()
 	h.Set("Content-Type", "text/xml; charset=utf-8")
-	h.Set("X-Feserver", "FE01")
 	h.Set("Date", r.s.now().UTC().Format(http.TimeFormat))
-	h.Set("X-Calculatedbetarget", r.s.opt.Host)
 	if id := r.http.Header.Get("client-request-id"); id != "" && r.http.Header.Get("return-client-request-id") == "true" {
 		h.Set("client-request-id", id)
 	}

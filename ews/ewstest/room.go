@@ -41,7 +41,7 @@ func (p *post) processRoom(b *mailbox, copy, letter *Item, m meeting) {
 		t.it = b.replace(p.now, stripped)
 		t.single = t.it
 	}
-	if !b.room.AutoAccept {
+	if !b.room.AutoAccept || (letter.Kind == "InformationalUpdate" && !p.s.opt.Profile.roomAnswers()) {
 		return
 	}
 	kind := answers["AcceptItem"]

@@ -55,12 +55,31 @@ type Options struct {
 	// TLS makes Start listen with a certificate of an authority of its own,
 	// for 127.0.0.1 and localhost.
 	TLS bool
+	// Auth lists the ways to sign in: AuthBasic, AuthNTLM, AuthNegotiate; Basic
+	// alone where empty. All but Basic need the server's own listener: they
+	// belong to the connection.
+	Auth []string
+	// ExtendedProtection says what becomes of channel bindings: ProtectionOff,
+	// ProtectionAllow or ProtectionRequire; allow where empty, as on real servers.
+	ExtendedProtection string
+	// Certificate is what a listener given to Serve shows, in DER: the channel
+	// bindings are of it. Start sets its own.
+	Certificate []byte
+	// Kerberos checks the token of a client that signs in by Negotiate.
+	Kerberos func(token []byte) (Ticket, error)
+	// Lockout is after how many wrong passwords within half an hour an account
+	// is locked for another half; 0: never.
+	Lockout int
 	// BackEnds is how many mailbox servers stand behind the front end; 1 where
 	// zero. Mailboxes are dealt out to them in turn. BackEndDialects gives each
 	// a version of its own, which makes a mixed farm: an empty one, or that of
 	// gromox, is Dialect.
 	BackEnds        int
 	BackEndDialects []Dialect
+	// StoreRTF stores the HTML bodies of new items as RTF, as servers were seen
+	// to do that Outlook on the desktop writes to. An update in HTML stores HTML,
+	// unless the Profile says otherwise.
+	StoreRTF bool
 	// Profile is what one server does differently from its dialect. Its
 	// Dialect, where set, replaces that of Options.
 	Profile *Profile
@@ -78,18 +97,19 @@ type Server struct {
 	URL string
 	CA  []byte
 
-	opt     Options
-	traits  traits
-	zones   zones
-	http    http.Server
-	done    chan struct{} // closed by Close
-	handler sync.WaitGroup
-	startup error
-	packers sync.Pool // of *gzip.Writer
+	opt      Options
+	binding  []byte // the right channel binding; nil: none is known
+	traits   traits
+	zones    zones
+	http     http.Server
+	done     chan struct{} // closed by Close
+	handler  sync.WaitGroup
+	startup  error
+	packers  sync.Pool // of *gzip.Writer
 	backs    []*backEnd
 	turn     atomic.Uint64 // of requests that no mailbox routes
 	requests atomic.Uint64
-	auto    autodiscovery
+	auto     autodiscovery
 
 	mu       sync.RWMutex // guards what follows, and everything in the mailboxes
 	boxes    map[guid]*mailbox
@@ -99,15 +119,18 @@ type Server struct {
 	lastSub  uint64
 	mails    []Mail
 
-	logMu    sync.Mutex // guards what follows
-	calls    []Call
-	counts   map[string]int // calls by operation
-	faults   []*Fault
-	refused  map[string]int // wrong passwords by login
-	hanging  map[string]int // open streams by budget
-	syncing  map[guid]int
-	closed   bool
-	listener sync.WaitGroup
+	logMu       sync.Mutex // guards what follows
+	calls       []Call
+	counts      map[string]int // calls by operation
+	faults      []*Fault
+	refused     map[string]int         // wrong passwords by login
+	wrong       map[string][]time.Time // of them, those that count for the lockout
+	lockedUntil map[string]time.Time
+	lockouts    int
+	hanging     map[string]int // open streams by budget
+	syncing     map[guid]int
+	closed      bool
+	listener    sync.WaitGroup
 }
 
 // NewServer returns a server that does not listen yet. Call [Server.Serve], or
@@ -132,7 +155,7 @@ func NewServer(o Options) *Server {
 	s := &Server{
 		opt: o, traits: o.Dialect.traits(), done: make(chan struct{}),
 		boxes: map[guid]*mailbox{}, names: map[string]*mailbox{}, accounts: map[string]secret{}, subs: map[string]*subscription{},
-		counts: map[string]int{}, refused: map[string]int{}, hanging: map[string]int{}, syncing: map[guid]int{},
+		counts: map[string]int{}, refused: map[string]int{}, wrong: map[string][]time.Time{}, lockedUntil: map[string]time.Time{}, hanging: map[string]int{}, syncing: map[guid]int{},
 	}
 	if o.Profile != nil {
 		s.traits = o.Profile.traits()
@@ -142,6 +165,9 @@ func NewServer(o Options) *Server {
 	}
 	s.makeBackEnds()
 	s.accounts[strings.ToLower(o.ServiceAccount)] = secret(o.Password)
+	s.startup = s.opt.checkAuth()
+	s.bindTo(o.Certificate)
+	s.http.ConnContext = connContext
 	s.http.Handler = s.Handler()
 	s.http.ReadHeaderTimeout = time.Minute
 	s.fill(o.Users, o.EventsPerUser)
@@ -154,7 +180,7 @@ func NewServer(o Options) *Server {
 func Start(o Options) *Server {
 	s := NewServer(o)
 	l, err := s.listen()
-	if err != nil {
+	if err = cmp.Or(s.startup, err); err != nil {
 		s.startup = err
 		s.URL = "http://127.0.0.1:0" + Path
 		return s
@@ -184,6 +210,7 @@ func (s *Server) listen() (net.Listener, error) {
 		_ = l.Close()
 		return nil, err
 	}
+	s.bindTo(cert.Certificate[0])
 	s.CA, s.URL = ca, "https://"+l.Addr().String()+Path
 	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}), nil
 }
@@ -278,7 +305,7 @@ func (s *Server) AddMailbox(address, name string, opts ...MailboxOption) {
 	if s.names[key] != nil {
 		return
 	}
-	b.home = uint8(len(s.boxes) % len(s.backs))
+	b.settle(len(s.boxes) % len(s.backs))
 	s.boxes[b.guid] = b
 	for _, a := range append([]string{key}, b.aliases...) {
 		s.names[strings.ToLower(a)] = b

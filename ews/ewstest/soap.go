@@ -41,12 +41,13 @@ func (r *request) faultDocument(f *failure) (int, *wire.Writer) {
 
 // versionInfo writes the ServerVersionInfo header.
 func (r *request) versionInfo(name string) {
-	b := r.s.traits.build
+	back := r.server()
+	b := back.traits.build
 	attrs := []string{"MajorVersion", fmt.Sprint(b[0]), "MinorVersion", fmt.Sprint(b[1]), "MajorBuildNumber", fmt.Sprint(b[2]),
 		"MinorBuildNumber", fmt.Sprint(b[3])}
 	probe := r.call.Op == "ConvertId" && r.header.Child("ExchangeImpersonation") == nil
-	if !probe || !r.s.traits.quietProbe {
-		attrs = append(attrs, "Version", r.s.traits.schema)
+	if !probe || !back.traits.quietProbe {
+		attrs = append(attrs, "Version", back.traits.schema)
 	}
 	r.w.Leaf(name, "", append(attrs, "xmlns:h", wire.NSTypes, "xmlns", wire.NSTypes)...)
 }
@@ -76,6 +77,9 @@ func (r *request) message(err error, empty string, payload func()) {
 	if planned := r.fault.failure(); planned != nil && err == nil && r.fault.InBody {
 		err = planned
 	}
+	if err == nil {
+		err = r.accessible()
+	}
 	name := "m:" + r.call.Op + "ResponseMessage"
 	f := failureOf(err)
 	if f == nil {
@@ -99,13 +103,13 @@ func (r *request) message(err error, empty string, payload func()) {
 	r.w.End()
 }
 
-// blocked returns the failure that a script has planned for every message of
-// this call, so that the work can be left undone.
+// blocked returns the failure that a script, or a mailbox that cannot be opened
+// now, has planned for every message of this call, so that the work can be left undone.
 func (r *request) blocked() error {
 	if f := r.fault.failure(); f != nil && r.fault.InBody && !r.fault.SavedNotMailed {
 		return f
 	}
-	return nil
+	return r.accessible()
 }
 
 // stamp writes a moment as the answer shows it.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -78,8 +79,10 @@ type mailbox struct {
 
 	oof       *OOF
 	room      *Room
-	hidden    string // the code with which others are refused its free/busy times
-	denied    bool   // the service account may not impersonate it
+	hidden    string        // the code with which others are refused its free/busy times
+	home      atomic.Uint32 // number of the back end
+	moving    atomic.Bool   // between back ends
+	denied    bool          // the service account may not impersonate it
 	delegates []string
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
 )
@@ -100,8 +101,12 @@ func (r *request) addSubscription(sub *subscription) error {
 		f.values = []string{"PolicyLimit", strconv.Itoa(mostSubscriptions)}
 		return f
 	}
+	sub.back = r.s.home(sub.box)
+	if strings.EqualFold(r.http.Header.Get("X-PreferServerAffinity"), "true") {
+		sub.back = r.back
+	}
 	r.s.lastSub++
-	sub.id = r.s.subscriptionID(sub.box)
+	sub.id = r.s.subscriptionID(sub)
 	r.s.subs[sub.id] = sub
 	sub.box.subs = append(sub.box.subs, sub)
 	return nil
@@ -109,13 +114,14 @@ func (r *request) addSubscription(sub *subscription) error {
 
 // subscriptionID makes an id in the layout of real ones: the name of the
 // server, a GUID, and the time in .NET ticks. gromox counts.
-func (s *Server) subscriptionID(b *mailbox) string {
+func (s *Server) subscriptionID(sub *subscription) string {
 	var id []byte
+	b := sub.box
 	if s.traits.folderEvents {
 		id = binary.LittleEndian.AppendUint32(id, uint32(s.lastSub))
 		return base64.StdEncoding.EncodeToString(id)
 	}
-	host := s.opt.Host
+	host := sub.back.host
 	id = binary.LittleEndian.AppendUint16(id, uint16(len(host)))
 	id = append(id, host...)
 	id = append(id, 16, 0, 0, 0)

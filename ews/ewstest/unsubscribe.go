@@ -9,7 +9,7 @@ func (r *request) unsubscribe() error {
 	sub := r.s.subs[id]
 	var err error
 	switch {
-	case sub == nil:
+	case sub == nil || sub.back != r.back:
 		err = fail("ErrorSubscriptionNotFound")
 	case sub.account != r.login:
 		err = fail("ErrorSubscriptionAccessDenied")
