@@ -45,8 +45,10 @@ type Options struct {
 	// AuthHold is how long nothing is sent after the server has refused the
 	// password; default 30 min.
 	AuthHold time.Duration
-	// MaxConcurrent bounds the requests under way at once, streams not counted;
-	// default 10.
+	// Scheduler decides when requests are sent. It should be shared by all
+	// clients of a program. Where it is nil, the client has one of its own, which
+	// lets MaxConcurrent requests at once to each server at most; default 10.
+	Scheduler     *Scheduler
 	MaxConcurrent int
 	// MaxResponse bounds an answer, unpacked, in bytes; default 64 MB.
 	MaxResponse int64
@@ -71,9 +73,12 @@ type Client struct {
 	url     string
 	account *Account
 	session *session
-	slots   chan struct{}
 	trace   *tracer
 	clock   clock
+
+	scheduler *Scheduler
+	host      string // of the URL
+	manners   manners
 
 	versions sync.Map // mailbox address -> RequestServerVersion, where it is not the default
 }
@@ -91,7 +96,10 @@ func New(opts Options) (*Client, error) {
 	}
 	opts.Timeout = orDefault(opts.Timeout, 100*time.Second)
 	opts.Silence = orDefault(opts.Silence, 110*time.Second)
-	opts.MaxConcurrent = orDefault(opts.MaxConcurrent, 10)
+	if opts.Scheduler == nil {
+		opts.Scheduler = NewScheduler(SchedulerOptions{Most: orDefault(opts.MaxConcurrent, 10)})
+	}
+	opts.MaxConcurrent = opts.Scheduler.opt.Most
 	opts.MaxResponse = orDefault(opts.MaxResponse, 64<<20)
 	if opts.UserAgent == "" {
 		opts.UserAgent = "koyomi-ews"
@@ -99,7 +107,8 @@ func New(opts Options) (*Client, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{opts: opts, url: u, account: opts.Account, slots: make(chan struct{}, opts.MaxConcurrent), trace: &tracer{w: opts.Trace}}
+	c := &Client{opts: opts, url: u, account: opts.Account, scheduler: opts.Scheduler, trace: &tracer{w: opts.Trace}}
+	c.host = hostOf(u)
 	if c.account == nil {
 		c.account = NewAccount(opts.Credentials, AccountOptions{Hold: opts.AuthHold})
 	}
@@ -140,11 +149,7 @@ func (c *Client) Hold(until time.Time) { c.account.Hold(until) }
 
 // String prints the endpoint's host.
 func (c *Client) String() string {
-	u, err := url.Parse(c.url)
-	if err != nil {
-		return "ews.Client"
-	}
-	return "ews.Client(" + u.Host + ")"
+	return "ews.Client(" + c.host + ")"
 }
 
 // Format prints like String, whatever the verb.
@@ -155,6 +160,7 @@ func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 type Mailbox struct {
 	client  *Client
 	address string // "": the account itself
+	route   *route // nil: by the address
 }
 
 // As returns the mailbox with this SMTP address: every call impersonates it
@@ -185,6 +191,14 @@ func endpoint(s string) (string, error) {
 		return "", invalid("", "use https: over http the password would cross the network in clear")
 	}
 	return "", invalid("", "the URL of Exchange Web Services begins with https://")
+}
+
+func hostOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
 }
 
 func loopback(host string) bool {
