@@ -29,6 +29,8 @@ type call struct {
 	payload []byte
 	safe    bool // reads only: may be sent again on a fresh connection
 	stream  bool
+	route   *route
+	ticket  *ticket
 	id      string      // client-request-id
 	sent    atomic.Bool // the server may have seen it
 }
@@ -40,16 +42,11 @@ type answer struct {
 	status int
 	env    *wire.Element
 	body   *wire.Element // the response element in it
+	ticket *ticket
 }
 
 // exchange sends a request and reads its answer whole.
 func (c *Client) exchange(ctx context.Context, call *call) (answer, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return answer{}, canceled(ctx, call.op)
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, errTimeout)
 	defer cancel()
 	resp, err := c.send(ctx, call)
@@ -78,6 +75,8 @@ func (c *Client) send(ctx context.Context, call *call) (*http.Response, error) {
 		return nil, failure
 	}
 	c.clock.note(resp)
+	call.route.learn(resp)
+	call.ticket.heard(resp.Header)
 	if answersEWS(resp) {
 		return resp, nil
 	}
@@ -108,6 +107,7 @@ func (c *Client) request(ctx context.Context, call *call) (*http.Request, error)
 	if call.mailbox != "" {
 		h.Set("X-AnchorMailbox", call.mailbox)
 	}
+	call.route.apply(h)
 	if call.safe {
 		h["Idempotency-Key"] = []string{} // not sent: lets net/http repeat it where an idle connection was closed
 	}
@@ -249,7 +249,7 @@ func (c *call) interpret(resp *http.Response, data []byte) (answer, error) {
 	if err != nil || env.Name != "Envelope" {
 		return answer{}, c.notEnvelope(resp, data, err)
 	}
-	a := answer{op: c.op, id: c.id, status: resp.StatusCode, env: env, body: env.Body()}
+	a := answer{op: c.op, id: c.id, status: resp.StatusCode, env: env, body: env.Body(), ticket: c.ticket}
 	if f := wire.ParseFault(env); f != nil {
 		return answer{}, a.fault(f)
 	}
