@@ -3,7 +3,6 @@ package ewstest
 import (
 	"crypto/subtle"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -61,38 +60,6 @@ func (s *Server) change(address string, f func(*mailbox)) {
 	if b := s.names[strings.ToLower(address)]; b != nil {
 		f(b)
 	}
-}
-
-// authenticate returns the lower-case login of a request and its mailbox, if
-// it has one. Logins are addresses, DOMAIN\name or a bare name.
-func (s *Server) authenticate(r *http.Request) (login string, box *mailbox, ok bool) {
-	user, password, has := r.BasicAuth()
-	if !has {
-		return "", nil, false
-	}
-	login = strings.ToLower(user)
-	if i := strings.LastIndexByte(login, '\\'); i >= 0 {
-		login = login[i+1:]
-	}
-	if !strings.Contains(login, "@") {
-		login += "@" + strings.ToLower(s.opt.Domain)
-	}
-	s.mu.RLock()
-	box = s.names[login]
-	want, known := s.accounts[login]
-	if box != nil {
-		want, known = box.password, true
-	}
-	s.mu.RUnlock()
-	if known && want.is(password) {
-		return login, box, true
-	}
-	s.logMu.Lock()
-	if len(s.refused) < 1<<16 {
-		s.refused[login]++
-	}
-	s.logMu.Unlock()
-	return login, nil, false
 }
 
 // isService reports whether a login may impersonate.

@@ -90,7 +90,7 @@ func (s *Server) autodiscover(w http.ResponseWriter, r *http.Request) bool {
 	}
 	q := &request{s: s, http: r, out: w, w: &wire.Writer{}, zone: time.UTC}
 	var ok bool
-	if q.login, q.own, ok = s.authenticate(r); !ok {
+	if q.login, q.own, ok = s.authenticate(w, r); !ok {
 		q.challenge()
 		return true
 	}
