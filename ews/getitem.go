@@ -13,7 +13,7 @@ import (
 // items of a call lie in one mailbox.
 func (m *Mailbox) GetItem(ctx context.Context, shape Shape, refs ...ItemRef) ([]ItemResult, error) {
 	return do(ctx, m, operation[[]ItemResult]{
-		name: "GetItem", safe: true, items: len(refs),
+		name: "GetItem", safe: true,
 		write: func(r *request) {
 			if len(refs) == 0 {
 				r.refuse("there is no item to read")

@@ -245,7 +245,7 @@ func (c *call) refusal(resp *http.Response, scheme Scheme) *Error {
 
 // interpret reads the envelope in a response.
 func (c *call) interpret(resp *http.Response, data []byte) (answer, error) {
-	env, err := wire.Parse(data, wire.Limits{Bytes: int64(len(data))})
+	env, err := parseEnvelope(data)
 	if err != nil || env.Name != "Envelope" {
 		return answer{}, c.notEnvelope(resp, data, err)
 	}

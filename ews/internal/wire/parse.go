@@ -36,7 +36,8 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Parse reads one document and returns its root element.
+// Parse reads one document and returns its root element. The bytes must not
+// change any more: they are not copied.
 func Parse(data []byte, lim Limits) (*Element, error) { return ParseWith(data, lim, nil) }
 
 // Decoder reads an element straight from the scanner, whose innermost open

@@ -64,7 +64,8 @@ type frame struct {
 	bindings int    // declarations in scope outside it
 }
 
-// NewScanner returns a scanner of one document. It copies the bytes.
+// NewScanner returns a scanner of one document, whose bytes must not change
+// any more: they are not copied.
 func NewScanner(data []byte, lim Limits) *Scanner {
 	s := &Scanner{lim: lim.withDefaults(), open: make([]frame, 0, 16)}
 	if int64(len(data)) > s.lim.Bytes {

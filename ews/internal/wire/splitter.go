@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +29,8 @@ func NewSplitter(r io.Reader, max int) *Splitter {
 	return &Splitter{r: r, max: max}
 }
 
-// Next returns the next whole document; the bytes are valid until the next
-// call. It returns io.EOF where the stream ends between two documents,
+// Next returns the next whole document; the bytes are the
+// caller's. It returns io.EOF where the stream ends between two documents,
 // [ErrTruncated] where it ends inside one, and the reader's own error where
 // that came between two documents.
 func (s *Splitter) Next() ([]byte, error) {
@@ -45,7 +46,7 @@ func (s *Splitter) Next() ([]byte, error) {
 			}
 			if done {
 				s.n = i + 1
-				return s.buf[start:s.n], nil
+				return bytes.Clone(s.buf[start:s.n]), nil
 			}
 			if !sc.begun() {
 				start = i + 1
