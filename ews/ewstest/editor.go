@@ -8,13 +8,21 @@ import (
 )
 
 // EditOutlook is the editor that [Fault.Edit] names for Outlook on the
-// desktop, whose HTML is written by Word.
-const EditOutlook = "outlook"
+// desktop, whose HTML is written by Word; EditOutlookRTF is the same program
+// where it stores its bodies as RTF, which it does by default in calendars.
+const (
+	EditOutlook    = "outlook"
+	EditOutlookRTF = "outlook-rtf"
+)
 
 // edited returns a body as an editor leaves it.
 func edited(editor string, b Body) Body {
-	if editor == EditOutlook && b.Type == "HTML" {
-		b.Content = RewriteAsOutlook(b.Content)
+	if b.Type != "HTML" || editor != EditOutlook && editor != EditOutlookRTF {
+		return b
+	}
+	b.Content = RewriteAsOutlook(b.Content)
+	if editor == EditOutlookRTF {
+		return b.stored(NativeRTF)
 	}
 	return b
 }

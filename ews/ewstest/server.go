@@ -80,6 +80,12 @@ type Options struct {
 	// to do that Outlook on the desktop writes to. An update in HTML stores HTML,
 	// unless the Profile says otherwise.
 	StoreRTF bool
+	// Budget is what a mailbox may ask of the server.
+	Budget Budget
+	// Latency is how long each request takes, and Jitter bounds what is added
+	// to it, which Seed decides.
+	Latency, Jitter time.Duration
+	Seed            uint64
 	// Profile is what one server does differently from its dialect. Its
 	// Dialect, where set, replaces that of Options.
 	Profile *Profile
@@ -109,6 +115,8 @@ type Server struct {
 	backs    []*backEnd
 	turn     atomic.Uint64 // of requests that no mailbox routes
 	requests atomic.Uint64
+	lags     atomic.Uint64
+	budget   Budget
 	auto     autodiscovery
 
 	mu       sync.RWMutex // guards what follows, and everything in the mailboxes
@@ -127,8 +135,7 @@ type Server struct {
 	wrong       map[string][]time.Time // of them, those that count for the lockout
 	lockedUntil map[string]time.Time
 	lockouts    int
-	hanging     map[string]int // open streams by budget
-	syncing     map[guid]int
+	budgets  map[string]*spending // by budgetKey
 	closed      bool
 	listener    sync.WaitGroup
 }
@@ -155,7 +162,7 @@ func NewServer(o Options) *Server {
 	s := &Server{
 		opt: o, traits: o.Dialect.traits(), done: make(chan struct{}),
 		boxes: map[guid]*mailbox{}, names: map[string]*mailbox{}, accounts: map[string]secret{}, subs: map[string]*subscription{},
-		counts: map[string]int{}, refused: map[string]int{}, wrong: map[string][]time.Time{}, lockedUntil: map[string]time.Time{}, hanging: map[string]int{}, syncing: map[guid]int{},
+		counts: map[string]int{}, refused: map[string]int{}, wrong: map[string][]time.Time{}, lockedUntil: map[string]time.Time{}, budgets: map[string]*spending{},
 	}
 	if o.Profile != nil {
 		s.traits = o.Profile.traits()
@@ -164,6 +171,7 @@ func NewServer(o Options) *Server {
 		s.traits.tick = max(o.EventDelay, 0)
 	}
 	s.makeBackEnds()
+	s.budget = o.Budget.withDefaults(s.traits)
 	s.accounts[strings.ToLower(o.ServiceAccount)] = secret(o.Password)
 	s.startup = s.opt.checkAuth()
 	s.bindTo(o.Certificate)

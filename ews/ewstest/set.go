@@ -211,30 +211,39 @@ func (c *change) body(e *wire.Element) error {
 		}
 		b.Type = strings.Clone(b.Type)
 	}
-	c.it.Body, c.it.seed = b, 0
+	as := c.r.s.opt.Profile.written(c.it.body().native())
+	if c.it.num == 0 { // it is being made
+		if as = NativeHTML; c.r.s.opt.StoreRTF {
+			as = NativeRTF
+		}
+	}
+	c.it.Body, c.it.seed = b.stored(as), 0
 	return nil
 }
 
-// appendBody puts a body after the one that is there, inside its HTML.
+// appendBody puts a body after the one that is there, in the form in which that
+// is stored.
 func (c *change) appendBody(e *wire.Element) error {
 	old := c.it.body()
-	if err := c.body(e); err != nil || old.Content == "" {
-		return err
+	if old.Content == "" {
+		return c.body(e)
 	}
-	added := c.it.Body
+	added := text(e)
+	switch html := e.Attr("BodyType") == "HTML"; {
+	case old.Type == "HTML" && !html:
+		added = textToHTML(added)
+	case old.Type != "HTML" && html:
+		added = htmlToText(added)
+	}
 	switch {
-	case old.Type == "HTML" && added.Type != "HTML":
-		added.Content = textToHTML(added.Content)
-	case old.Type != "HTML" && added.Type == "HTML":
-		added.Content = htmlToText(added.Content)
+	case old.RTF:
+		c.it.Body = appendToRTF(old.Content, added, c.r.s.opt.Profile.appended())
+	case old.Type == "HTML":
+		c.it.Body = Body{Type: "HTML", Content: joinHTML(old.Content, added)}
+	default:
+		c.it.Body = Body{Type: old.Type, Content: old.Content + added}
 	}
-	joined := old
-	if end := strings.LastIndex(strings.ToLower(old.Content), "</body>"); old.Type == "HTML" && end >= 0 {
-		joined.Content = old.Content[:end] + added.Content + old.Content[end:]
-	} else {
-		joined.Content += added.Content
-	}
-	c.it.Body = joined
+	c.it.seed = 0
 	return nil
 }
 
