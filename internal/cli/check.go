@@ -2,34 +2,65 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"net/url"
-	"strings"
+	"os"
 	"time"
 
-	"github.com/koyomi-cal/koyomi/ews"
+	"golang.org/x/sync/errgroup"
 )
 
 type checkCommand struct {
 	configFlags
-	JSON      bool     `name:"json" help:"Print one JSON object instead of the table."`
-	Mailboxes []string `arg:"" optional:"" help:"Addresses to try; none: those of the configuration."`
+	JSON     bool   `name:"json" help:"Print one JSON object instead of the table."`
+	Advice   bool   `help:"Print also what to look at on rooms, remote domains, throttling and certificates."`
+	Lang     string `help:"Language of the table: en or ja; default as LC_ALL, LC_MESSAGES and LANG say."`
+	Parallel int    `default:"4" help:"Mailboxes tried at once, 1 to 10."`
+
+	Write   bool          `help:"Play a canary meeting between the two test mailboxes A and B that are named, and remove it; find out how the server treats bodies and mails."`
+	Room    string        `placeholder:"ADDRESS" help:"With --write: a room to invite as well."`
+	Profile string        `placeholder:"FILE" help:"With --write: write what was found out into this file, for exchange.profile and for koyomi exchange --dialect-file."`
+	Wait    time.Duration `default:"20s" help:"With --write: how long a mail may take to arrive; one that should not come is waited for as long."`
+	Long    bool          `help:"With --write: find out too how long a subscription lives without a stream; takes up to two hours."`
+	Yes     bool          `help:"With --write: do not ask."`
+
+	Mailboxes []string `arg:"" optional:"" help:"Addresses to try; none: those of the configuration. With --write: A and B."`
 }
 
-// step is one thing that has to work, and how it went.
+// step is one thing that has to work, and how it went. It is part of the JSON
+// that --json prints: names stay, new ones may come.
 type step struct {
 	Mailbox string `json:"mailbox,omitempty"` // empty: the server as a whole
 	Step    string `json:"step"`
 	OK      bool   `json:"ok"`
 	Detail  string `json:"detail,omitempty"`
+	Warning string `json:"warning,omitempty"` // it works, but not for ever
 	Cause   string `json:"cause,omitempty"`
+	Code    string `json:"code,omitempty"` // of the failure, for programs
 	Repair  string `json:"repair,omitempty"`
 }
 
-// Run goes through the steps. It writes nothing to any mailbox.
+// Run goes through the steps. Without --write it writes nothing to any mailbox.
 func (c *checkCommand) Run(env *environment) error {
+	lang, err := language(c.Lang, env.getenv)
+	if err != nil {
+		return err
+	}
+	if c.Parallel < 1 || c.Parallel > 10 {
+		return usagef("--parallel is 1 to 10")
+	}
+	if c.Write {
+		if err := c.checkWrite(); err != nil {
+			return err
+		}
+	}
 	var config connectorConfig
 	if err := loadConfig(&config, c.Config, env.getenv, c.Set); err != nil {
 		return err
@@ -43,226 +74,220 @@ func (c *checkCommand) Run(env *environment) error {
 			mailboxes = append(mailboxes, m.Address)
 		}
 	}
-	client, err := newExchange(env, config.Exchange)
+	client, err := newExchange(env, config.Exchange, slog.New(backEndHandler{}))
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 
-	r := report{env: env, asJSON: c.JSON}
-	k := checker{client: client, account: config.Exchange.Username, url: config.Exchange.URL, out: r.add}
-	if k.server(env.ctx) {
-		for _, m := range mailboxes {
-			k.mailbox(env.ctx, m)
+	r := &report{env: env, asJSON: c.JSON, lang: lang}
+	k := checker{client: client, account: config.Exchange.Username, url: config.Exchange.URL, caFile: config.Exchange.CAFile, lang: lang}
+	steps, well := k.server(env.ctx)
+	r.add(steps)
+	if well {
+		if err := k.all(env.ctx, mailboxes, c.Parallel, r); err != nil {
+			return err
 		}
+	}
+	if c.Write && r.failed() == 0 {
+		c.canary(env, client, r)
+	}
+	if c.Advice || c.JSON {
+		r.advice = adviceFor(config.Exchange.Username, lang)
 	}
 	return r.end()
 }
 
-// checker tries the steps in their order and stops at the first that fails.
-type checker struct {
-	client  *ews.Client
-	account string
-	url     string
-	out     func(step)
-}
-
-const streamWait = 15 * time.Second // a server answers a stream at once; a buffering proxy never does
-
-// server tries what concerns every mailbox.
-func (k checker) server(ctx context.Context) bool {
-	info, err := k.client.As("").Probe(ctx)
-	e, isEWS := errors.AsType[*ews.Error](err)
-	refused := isEWS && e.Class() == ews.Auth
-	// An account without a mailbox may be told so once it is signed in.
-	if err != nil && !refused && !(isEWS && strings.HasPrefix(e.Code, "Error")) {
-		k.out(step{Step: "discover", Cause: k.cause(err), Repair: k.repair(err, "")})
-		return false
+// all tries the mailboxes, a few at once, and reports them in their order.
+func (k checker) all(ctx context.Context, mailboxes []string, parallel int, r *report) error {
+	done := make([]chan []step, len(mailboxes))
+	for i := range done {
+		done[i] = make(chan []step, 1)
 	}
-	host := k.url
-	if u, err := url.Parse(k.url); err == nil {
-		host = u.Host
-	}
-	k.out(step{Step: "discover", OK: true, Detail: strings.TrimSpace(host + " " + version(info))})
-	if refused {
-		k.out(step{Step: "authenticate", Cause: k.cause(err), Repair: k.repair(err, "")})
-		return false
-	}
-	k.out(step{Step: "authenticate", OK: true})
-	return true
-}
-
-func version(i ews.ServerInfo) string {
-	if i.Major == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d.%d.%d.%d", i.Major, i.Minor, i.Build, i.Number)
-}
-
-// mailbox tries what concerns one mailbox.
-func (k checker) mailbox(ctx context.Context, address string) {
-	box := k.client.As(address)
-	var rights *ews.EffectiveRights
-	steps := []struct {
-		name string
-		try  func() error
-	}{
-		{"impersonate", func() error { _, err := box.Probe(ctx); return err }},
-		{"bind", func() (err error) { rights, err = bind(ctx, box); return err }},
-		{"subscribe", func() error { return subscribe(ctx, box) }},
-	}
-	for _, s := range steps {
-		if err := s.try(); err != nil {
-			k.out(step{Mailbox: address, Step: s.name, Cause: k.cause(err), Repair: k.repair(err, address)})
-			return
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel + 1)
+	g.Go(func() error {
+		defer r.progress(-1, 0)
+		for i, d := range done {
+			r.progress(i, len(mailboxes))
+			select {
+			case steps := <-d:
+				r.add(steps)
+			case <-ctx.Done():
+				return errors.New("ended before every mailbox was tried")
+			}
 		}
-		k.out(step{Mailbox: address, Step: s.name, OK: true})
+		return nil
+	})
+	for i, m := range mailboxes {
+		g.Go(func() error {
+			if ctx.Err() == nil {
+				done[i] <- k.mailbox(ctx, m)
+			}
+			return nil
+		})
 	}
-	switch {
-	case rights == nil:
-		k.out(step{Mailbox: address, Step: "write", OK: true, Detail: "the server does not say; nothing was written"})
-	case rights.Modify:
-		k.out(step{Mailbox: address, Step: "write", OK: true, Detail: "allowed; nothing was written"})
-	default:
-		k.out(step{Mailbox: address, Step: "write", Cause: "the account may read this calendar but not change it", Repair: roleCommand(k.account)})
-	}
+	return g.Wait()
 }
 
-// bind opens the calendar and returns what may be done in it.
-func bind(ctx context.Context, box *ews.Mailbox) (*ews.EffectiveRights, error) {
-	folders, err := box.GetFolder(ctx, ews.Fields("folder:EffectiveRights"))
-	if err != nil {
-		return nil, err
+// expiry returns when the server's certificate ends, or zero where there is
+// none or it cannot be seen from here.
+func (k checker) expiry(ctx context.Context) time.Time {
+	u, err := url.Parse(k.url)
+	if err != nil || u.Scheme != "https" {
+		return time.Time{}
 	}
-	for _, f := range folders {
-		return f.Folder.Rights, f.Err
-	}
-	return nil, errors.New("the server named no calendar")
-}
-
-// subscribe makes a subscription, waits for the first word of its stream, and
-// takes it away again.
-func subscribe(ctx context.Context, box *ews.Mailbox) error {
-	id, err := box.Subscribe(ctx, ews.SubscribeRequest{})
-	if err != nil {
-		return err
-	}
-	defer box.Unsubscribe(context.WithoutCancel(ctx), id) //nolint:errcheck // it ends by itself in minutes
-	ctx, cancel := context.WithTimeoutCause(ctx, streamWait, errBuffered)
-	defer cancel()
-	for _, err := range box.GetStreamingEvents(ctx, []string{id}, time.Minute) {
-		if context.Cause(ctx) == errBuffered { //nolint:errorlint // set above, as it is
-			return errBuffered
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if k.caFile != "" {
+		if pem, err := os.ReadFile(k.caFile); err == nil {
+			if config.RootCAs, err = x509.SystemCertPool(); err != nil {
+				config.RootCAs = x509.NewCertPool()
+			}
+			config.RootCAs.AppendCertsFromPEM(pem)
 		}
-		return err // the first document, or why there is none
 	}
-	return errBuffered
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: config}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return time.Time{} // such as behind a proxy; the other steps say whether it works
+	}
+	defer conn.Close()
+	c, is := conn.(*tls.Conn)
+	if !is || len(c.ConnectionState().PeerCertificates) == 0 {
+		return time.Time{}
+	}
+	return c.ConnectionState().PeerCertificates[0].NotAfter
 }
 
-var errBuffered = errors.New("the event stream stays silent, as behind a proxy that keeps answers back")
+// backEndHandler takes the name of the back end that answered out of the
+// client's log records and keeps it where the request's context says.
+type backEndHandler struct{}
 
-// cause puts what went wrong into a sentence.
-func (k checker) cause(err error) string { return sentence(err) }
+type backEndKey struct{}
 
-// repair names the command or the place that helps, where there is one.
-func (k checker) repair(err error, address string) string {
-	if errors.Is(err, errBuffered) {
-		return "switch off response buffering for /EWS on every proxy and load balancer in between (nginx: proxy_buffering off)"
-	}
-	e, is := errors.AsType[*ews.Error](err)
-	if !is {
-		return ""
-	}
-	switch e.Code {
-	case ews.CodeAuthFailed:
-		return "check exchange.username and the content of exchange.password_file; if both are right: Get-WebServicesVirtualDirectory | Set-WebServicesVirtualDirectory -BasicAuthentication $true"
-	case ews.CodeAccountLocked:
-		return fmt.Sprintf("Unlock-ADAccount -Identity %s", quoteShell(accountName(k.account)))
-	case ews.CodeCertificate:
-		return "name the authority's certificate in exchange.ca_file, or the host that stands in the server's certificate in exchange.url"
-	case ews.CodeDNS:
-		return "check the host name in exchange.url"
-	case ews.CodeRefused, ews.CodeTimeout, ews.CodeTransport:
-		return "check that the server runs and that a firewall lets this machine reach it"
-	case ews.CodeNotFound, ews.CodeNotEWS, ews.CodeRedirected:
-		return "exchange.url has to be the address of EWS itself, such as https://mail.example.com/EWS/Exchange.asmx: Get-WebServicesVirtualDirectory | Format-List InternalUrl,ExternalUrl"
-	case ews.CodeForbidden:
-		return "Get-OrganizationConfig | Format-List EwsEnabled,EwsApplicationAccessPolicy,EwsAllowList,EwsBlockList"
-	case "ErrorImpersonateUserDenied", "ErrorImpersonationDenied", "ErrorImpersonationFailed", "ErrorAccessDenied":
-		return roleCommand(k.account)
-	case "ErrorNonExistentMailbox", "ErrorCannotFindUser", "ErrorMailRecipientNotFound":
-		return "Get-Recipient " + quoteShell(address)
-	case "ErrorAccountDisabled", "ErrorMailboxLogonFailed":
-		return fmt.Sprintf("Get-Mailbox %s | Format-List ExchangeUserAccountControl,AccountDisabled", quoteShell(address))
-	}
-	return ""
+// Enabled takes debug records: those of requests are.
+func (backEndHandler) Enabled(ctx context.Context, _ slog.Level) bool {
+	return ctx.Value(backEndKey{}) != nil
 }
 
-// roleCommand gives the account the impersonation role within a scope.
-func roleCommand(account string) string {
-	return fmt.Sprintf(`New-ManagementRoleAssignment -Name "Koyomi impersonation" -Role ApplicationImpersonation -User %s -CustomRecipientWriteScope "Koyomi mailboxes"`, quoteShell(accountName(account)))
-}
-
-// accountName takes the domain off DOMAIN\name.
-func accountName(account string) string {
-	if i := strings.LastIndexByte(account, '\\'); i >= 0 {
-		return account[i+1:]
+// Handle keeps the name.
+func (backEndHandler) Handle(ctx context.Context, r slog.Record) error {
+	if into, is := ctx.Value(backEndKey{}).(*string); is {
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == "x-calculatedbetarget" || a.Key == "x-beserver" && *into == "" {
+				*into = a.Value.String()
+			}
+			return true
+		})
 	}
-	return account
+	return nil
 }
 
-// quoteShell quotes a text for the Exchange Management Shell, which knows no
-// way out of single quotes but doubling them.
-func quoteShell(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+// WithAttrs and WithGroup make nothing of it.
+func (h backEndHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+// WithGroup returns the same handler.
+func (h backEndHandler) WithGroup(string) slog.Handler { return h }
 
 // report prints steps as they come, or all at the end as JSON.
 type report struct {
-	env    *environment
-	asJSON bool
-	steps  []step
-	last   string
+	env     *environment
+	asJSON  bool
+	lang    lang
+	steps   []step
+	advice  []advice
+	canary  any // of --write
+	last    string
+	begun   bool
+	counter bool // a counter stands on the terminal
 }
 
-func (r *report) add(s step) {
-	r.steps = append(r.steps, s)
+func (r *report) add(steps []step) {
+	r.progress(-1, 0)
+	r.steps = append(r.steps, steps...)
 	if r.asJSON {
 		return
 	}
-	if s.Mailbox != r.last {
-		fmt.Fprintf(r.env.stdout, "%s\n", s.Mailbox)
-		r.last = s.Mailbox
-	}
-	if s.OK {
-		fmt.Fprintln(r.env.stdout, strings.TrimRight(fmt.Sprintf("  %-13s ok      %s", s.Step, s.Detail), " "))
-		return
-	}
-	fmt.Fprintf(r.env.stdout, "  %-13s FAILED  %s\n", s.Step, s.Cause)
-	if s.Repair != "" {
-		fmt.Fprintf(r.env.stdout, "  %-13s repair  %s\n", "", s.Repair)
+	for _, s := range steps {
+		r.print(s)
 	}
 }
 
-// end prints the JSON and says whether every step went well.
-func (r *report) end() error {
-	failed := 0
+func (r *report) failed() (n int) {
 	for _, s := range r.steps {
 		if !s.OK {
-			failed++
+			n++
 		}
 	}
+	return n
+}
+
+// summary counts mailboxes.
+type summary struct {
+	Mailboxes int `json:"mailboxes"`
+	Well      int `json:"well"`
+	Failed    int `json:"failed"`
+	Warnings  int `json:"warnings"`
+}
+
+func (r *report) summary() (s summary) {
+	failed, seen := map[string]bool{}, map[string]bool{}
+	for _, st := range r.steps {
+		if st.Mailbox != "" {
+			seen[st.Mailbox] = true
+			failed[st.Mailbox] = failed[st.Mailbox] || !st.OK
+		}
+		if st.Warning != "" {
+			s.Warnings++
+		}
+	}
+	s.Mailboxes = len(seen)
+	for m := range seen {
+		if failed[m] {
+			s.Failed++
+		} else {
+			s.Well++
+		}
+	}
+	return s
+}
+
+// end prints summary and advice, or the JSON, and says whether every step went
+// well.
+func (r *report) end() error {
+	failed := r.failed()
 	if r.asJSON {
 		out := json.NewEncoder(r.env.stdout)
 		out.SetIndent("", "  ")
 		out.SetEscapeHTML(false)
 		if err := out.Encode(struct {
-			OK    bool   `json:"ok"`
-			Steps []step `json:"steps"`
-		}{failed == 0, r.steps}); err != nil {
+			OK      bool     `json:"ok"`
+			Summary summary  `json:"summary"`
+			Steps   []step   `json:"steps"`
+			Advice  []advice `json:"advice,omitempty"`
+			Canary  any      `json:"canary,omitempty"`
+		}{failed == 0, r.summary(), r.steps, r.advice, r.canary}); err != nil {
 			return err
 		}
+	} else {
+		r.printEnd()
 	}
 	if failed > 0 {
 		return quietError{fmt.Errorf("%d steps failed", failed)}
 	}
 	return nil
+}
+
+// isTerminal reports whether somebody looks at what is written.
+func isTerminal(w io.Writer) bool {
+	f, is := w.(*os.File)
+	if !is {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

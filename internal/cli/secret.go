@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,8 +46,8 @@ func readSecret(env *environment, key, file, credential string) (string, error) 
 	return secret, nil
 }
 
-// newExchange makes the client of the configuration.
-func newExchange(env *environment, c exchangeConfig) (*ews.Client, error) {
+// newExchange makes the client of the configuration. The logger may be nil.
+func newExchange(env *environment, c exchangeConfig, log *slog.Logger) (*ews.Client, error) {
 	password, err := readSecret(env, "exchange.password_file", c.PasswordFile, exchangeCredential)
 	if err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func newExchange(env *environment, c exchangeConfig) (*ews.Client, error) {
 	}
 	client, err := ews.New(ews.Options{
 		URL: c.URL, Credentials: ews.Credentials{Username: c.Username, Password: ews.NewSecret(password)},
-		CAFile: c.CAFile, Timeout: c.Timeout, UserAgent: userAgent,
+		CAFile: c.CAFile, Timeout: c.Timeout, UserAgent: userAgent, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("exchange: %w", err)

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/koyomi-cal/koyomi/ews"
+)
+
+// checker tries the steps in their order and stops at the first that fails.
+type checker struct {
+	client  *ews.Client
+	account string
+	url     string
+	caFile  string
+	lang    lang
+}
+
+const (
+	streamWait  = 15 * time.Second // a server answers a stream at once; a buffering proxy never does
+	concurrency = 10               // requests under way at once, as package ews has it
+)
+
+// ok and failure make steps.
+func ok(mailbox, name, detail string) step {
+	return step{Mailbox: mailbox, Step: name, OK: true, Detail: detail}
+}
+
+func (k checker) failure(mailbox, name string, err error) step {
+	s := step{Mailbox: mailbox, Step: name, Cause: k.cause(err), Repair: k.repair(err, mailbox)}
+	if e, is := errors.AsType[*ews.Error](err); is {
+		s.Code = e.Code
+	}
+	return s
+}
+
+// server tries what concerns every mailbox.
+func (k checker) server(ctx context.Context) (steps []step, well bool) {
+	info, err := k.client.As("").Probe(ctx)
+	e, isEWS := errors.AsType[*ews.Error](err)
+	refused := isEWS && e.Class() == ews.Auth
+	// An account without a mailbox may be told so once it is signed in.
+	if err != nil && !refused && !(isEWS && strings.HasPrefix(e.Code, "Error")) {
+		return []step{k.failure("", "discover", err)}, false
+	}
+	host := k.url
+	if u, err := url.Parse(k.url); err == nil {
+		host = u.Host
+	}
+	found := ok("", "discover", strings.TrimSpace(host+" "+version(info)))
+	if end := k.expiry(ctx); !end.IsZero() {
+		found.Detail += k.lang.text(", certificate until ", "、証明書の期限 ") + end.UTC().Format(time.DateOnly)
+		found.Warning, found.Repair = k.certificate(time.Until(end))
+	}
+	steps = append(steps, found)
+	if refused {
+		return append(steps, k.failure("", "authenticate", err)), false
+	}
+	return append(steps, ok("", "authenticate", fmt.Sprintf(k.lang.text(
+		"at most %d requests are under way when a password is refused: keep the lockout threshold above that",
+		"パスワードが拒否された時点で送信中の要求は最大 %d 件です。ロックアウトのしきい値はこれより大きくしてください"), concurrency))), true
+}
+
+// certificate warns 30, 7 and 1 days before a certificate ends.
+func (k checker) certificate(left time.Duration) (warning, repair string) {
+	for _, days := range []int{1, 7, 30} {
+		if left <= time.Duration(days)*24*time.Hour {
+			return k.lang.text("the server's certificate ends in less than "+plural(days, "day")+"; from then on nothing works",
+					"サーバー証明書の有効期限まで残り "+strconv.Itoa(days)+" 日未満です。期限が切れると接続できなくなります"),
+				"Get-ExchangeCertificate | Format-List Thumbprint,Services,NotAfter"
+		}
+	}
+	return "", ""
+}
+
+// version says which product a build is.
+func version(i ews.ServerInfo) string {
+	if i.Major == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s %d.%d.%d.%d", product(i), i.Major, i.Minor, i.Build, i.Number)
+}
+
+func product(i ews.ServerInfo) string {
+	switch {
+	case i.Major == 15 && i.Minor == 0 && i.Build == 847 && i.Number == 4040:
+		return "grommunio"
+	case i.Major == 15 && i.Minor == 0:
+		return "Exchange 2013"
+	case i.Major == 15 && i.Minor == 1:
+		return "Exchange 2016"
+	case i.Major == 15 && i.Minor == 2 && i.Build >= 2562:
+		return "Exchange SE"
+	case i.Major == 15 && i.Minor == 2:
+		return "Exchange 2019"
+	}
+	return "Exchange"
+}
+
+// mailbox tries what concerns one mailbox.
+func (k checker) mailbox(ctx context.Context, address string) (out []step) {
+	var backEnd string
+	ctx = context.WithValue(ctx, backEndKey{}, &backEnd)
+	box := k.client.As(address)
+	info, err := box.Probe(ctx)
+	if err != nil {
+		return append(out, k.failure(address, "impersonate", err))
+	}
+	out = append(out, ok(address, "impersonate", ""))
+	rights, err := bind(ctx, box)
+	if err != nil {
+		return append(out, k.failure(address, "bind", err))
+	}
+	out = append(out, ok(address, "bind", ""))
+	if err := subscribe(ctx, box); err != nil {
+		return append(out, k.failure(address, "subscribe", err))
+	}
+	out[0].Detail = version(info)
+	if backEnd != "" {
+		out[0].Detail = strings.TrimSpace(out[0].Detail + k.lang.text(" on ", " 所在 ") + backEnd)
+	}
+	out = append(out, ok(address, "subscribe", ""))
+	switch {
+	case rights == nil:
+		return append(out, ok(address, "write", k.lang.text("the server does not say; nothing was written", "サーバーが権限を返しません。書き込みはしていません")))
+	case rights.Modify:
+		return append(out, ok(address, "write", k.lang.text("allowed; nothing was written", "許可されています。書き込みはしていません")))
+	}
+	return append(out, step{
+		Mailbox: address, Step: "write", Code: "ErrorAccessDenied", Repair: roleCommand(k.account),
+		Cause: k.lang.text("the account may read this calendar but not change it", "この予定表は読めますが、変更できません"),
+	})
+}
+
+// bind opens the calendar and returns what may be done in it.
+func bind(ctx context.Context, box *ews.Mailbox) (*ews.EffectiveRights, error) {
+	folders, err := box.GetFolder(ctx, ews.Fields("folder:EffectiveRights"))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range folders {
+		return f.Folder.Rights, f.Err
+	}
+	return nil, errors.New("the server named no calendar")
+}
+
+// subscribe makes a subscription, waits for the first word of its stream, and
+// takes it away again.
+func subscribe(ctx context.Context, box *ews.Mailbox) error {
+	id, err := box.Subscribe(ctx, ews.SubscribeRequest{})
+	if err != nil {
+		return err
+	}
+	defer box.Unsubscribe(context.WithoutCancel(ctx), id) //nolint:errcheck // it ends by itself in minutes
+	ctx, cancel := context.WithTimeoutCause(ctx, streamWait, errBuffered)
+	defer cancel()
+	for _, err := range box.GetStreamingEvents(ctx, []string{id}, time.Minute) {
+		if context.Cause(ctx) == errBuffered { //nolint:errorlint // set above, as it is
+			return errBuffered
+		}
+		return err // the first document, or why there is none
+	}
+	return errBuffered
+}
+
+var errBuffered = errors.New("the event stream stays silent, as behind a proxy that keeps answers back")
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}

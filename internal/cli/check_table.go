@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// lang is the language of a table for people. What programs read, and what is
+// typed into a shell, is the same in all of them.
+type lang string
+
+const (
+	english  lang = "en"
+	japanese lang = "ja"
+)
+
+// language chooses it: by the flag, else as POSIX has it.
+func language(flag string, getenv func(string) string) (lang, error) {
+	switch l := lang(flag); l {
+	case english, japanese:
+		return l, nil
+	case "":
+	default:
+		return "", usagef("--lang: there are en and ja, not %q", flag)
+	}
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v := getenv(name); v != "" {
+			if strings.HasPrefix(v, "ja") {
+				return japanese, nil
+			}
+			return english, nil
+		}
+	}
+	return english, nil
+}
+
+// text returns the text in the language.
+func (l lang) text(en, ja string) string {
+	if l == japanese {
+		return ja
+	}
+	return en
+}
+
+// stepNames are what people read for the steps.
+func (l lang) step(name string) string {
+	if l != japanese {
+		return name
+	}
+	switch name {
+	case "discover":
+		return "サーバー検出"
+	case "authenticate":
+		return "認証"
+	case "impersonate":
+		return "偽装"
+	case "bind":
+		return "予定表"
+	case "subscribe":
+		return "購読"
+	case "write":
+		return "書き込み"
+	case "canary":
+		return "試験会議"
+	}
+	return name
+}
+
+// print writes one step of the table, and a heading where the mailbox is
+// another one.
+func (r *report) print(s step) {
+	if !r.begun || s.Mailbox != r.last {
+		heading := s.Mailbox
+		if heading == "" {
+			heading = r.lang.text("server", "サーバー")
+		}
+		fmt.Fprintln(r.env.stdout, heading)
+		r.last, r.begun = s.Mailbox, true
+	}
+	if s.OK {
+		r.row(r.lang.step(s.Step), r.lang.text("ok", "正常"), s.Detail)
+	} else {
+		r.row(r.lang.step(s.Step), r.lang.text("FAILED", "失敗"), s.Cause)
+	}
+	if s.Warning != "" {
+		r.row("", r.lang.text("WARNING", "警告"), s.Warning)
+	}
+	if s.Repair != "" {
+		r.row("", r.lang.text("repair", "対処"), s.Repair)
+	}
+}
+
+func (r *report) row(name, state, text string) {
+	fmt.Fprintln(r.env.stdout, strings.TrimRight("  "+padded(name, 13)+" "+padded(state, 7)+" "+text, " "))
+}
+
+// printEnd writes the summary and the advice.
+func (r *report) printEnd() {
+	s := r.summary()
+	if r.lang == japanese {
+		fmt.Fprintf(r.env.stdout, "\nメールボックス %d 件: 正常 %d 件、失敗 %d 件、警告 %d 件\n", s.Mailboxes, s.Well, s.Failed, s.Warnings)
+	} else {
+		fmt.Fprintf(r.env.stdout, "\n%s: %d well, %d failed; %s\n", strings.Replace(plural(s.Mailboxes, "mailbox"), "mailboxs", "mailboxes", 1), s.Well, s.Failed, plural(s.Warnings, "warning"))
+	}
+	if len(r.advice) == 0 {
+		return
+	}
+	fmt.Fprintln(r.env.stdout, r.lang.text("\nSettings that no request shows (Exchange Management Shell):",
+		"\n要求では確認できない設定 (Exchange 管理シェル):"))
+	for _, a := range r.advice {
+		fmt.Fprintf(r.env.stdout, "  %s\n    %s\n", a.Text, a.Command)
+	}
+}
+
+// progress shows how many of all mailboxes are done: as a counter on a
+// terminal, else as a line for every hundredth. A negative number takes the
+// counter away.
+func (r *report) progress(done, of int) {
+	w := r.env.stderr
+	switch {
+	case done < 0:
+		if r.counter {
+			fmt.Fprint(w, "\r\x1b[K")
+			r.counter = false
+		}
+	case of < 2:
+	case isTerminal(w):
+		fmt.Fprintf(w, "\r\x1b[K%d/%d", done, of)
+		r.counter = true
+	case done > 0 && done%100 == 0:
+		fmt.Fprintf(w, "%d/%d\n", done, of)
+	}
+}
+
+// padded fills a text with spaces up to a number of columns on a terminal.
+func padded(s string, columns int) string {
+	return s + strings.Repeat(" ", max(0, columns-width(s)))
+}
+
+// width is how many columns a text takes on a terminal: East Asian characters
+// take two (Unicode Standard Annex 11), marks that combine none.
+func width(s string) (n int) {
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"), unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul) && (r < 0xFF61 || r > 0xFFDC),
+			r >= 0x3000 && r <= 0x303F, r >= 0x30A0 && r <= 0x30FF, r >= 0xFF01 && r <= 0xFF60, r >= 0xFFE0 && r <= 0xFFE6,
+			r >= 0x1F300 && r <= 0x1FAFF:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
+}
