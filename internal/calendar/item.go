@@ -213,6 +213,7 @@ type Patch struct {
 	ID        string
 	ChangeKey string
 	Body      *Body
+	Addition  *Body // what Body has at its end and the item had not, where nothing else differs and the item stores RTF: may be appended instead
 	Location  *string
 	Marker    *Marker // nil: untouched; a zero Marker removes the properties
 	SIP       string  // TMS:ExternalConferenceData, empty: untouched

@@ -254,15 +254,23 @@ func lastEnd(e *ews.CalendarItem) time.Time {
 	return end
 }
 
-// fromPatch translates a write into the changes of one UpdateItem.
-func fromPatch(p *calendar.Patch) []ews.FieldUpdate {
+func fromBody(b *calendar.Body) *ews.Body {
+	if b.Type == calendar.BodyHTML {
+		return &ews.Body{Type: ews.BodyHTML, Content: b.Content}
+	}
+	return &ews.Body{Type: ews.BodyText, Content: b.Content}
+}
+
+// fromPatch translates a write into the changes of one UpdateItem. What is added
+// to a body stored as RTF is appended where appends is set, which leaves RTF as
+// it is; else the server's own HTML is written back with the addition.
+func fromPatch(p *calendar.Patch, appends bool) []ews.FieldUpdate {
 	var u []ews.FieldUpdate
-	if p.Body != nil {
-		b := ews.Body{Type: ews.BodyText, Content: p.Body.Content}
-		if p.Body.Type == calendar.BodyHTML {
-			b.Type = ews.BodyHTML
-		}
-		u = append(u, ews.Set("item:Body", ews.CalendarItem{Body: &b}))
+	switch {
+	case p.Addition != nil && appends:
+		u = append(u, ews.Append("item:Body", ews.CalendarItem{Body: fromBody(p.Addition)}))
+	case p.Body != nil:
+		u = append(u, ews.Set("item:Body", ews.CalendarItem{Body: fromBody(p.Body)}))
 	}
 	if p.Location != nil {
 		u = append(u, ews.Set("calendar:Location", ews.CalendarItem{Location: *p.Location}))

@@ -24,7 +24,7 @@ func (x *Exchange) Patch(ctx context.Context, m calendar.Mailbox, p calendar.Pat
 		}
 	}
 	req := ews.UpdateItemRequest{
-		Changes:  []ews.ItemChange{{Item: ews.ItemID{ID: p.ID, ChangeKey: p.ChangeKey}.Ref(), Updates: fromPatch(&p)}},
+		Changes:  []ews.ItemChange{{Item: ews.ItemID{ID: p.ID, ChangeKey: p.ChangeKey}.Ref(), Updates: fromPatch(&p, x.opt.Profile.AppendsToRTF())}},
 		Conflict: ews.NeverOverwrite, Send: send, SuppressReadReceipts: true,
 	}
 	e, err := ask(ctx, x, m, calendar.StepWrite, func(ctx context.Context, mb *ews.Mailbox) (ews.CalendarItem, error) {

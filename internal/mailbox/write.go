@@ -158,6 +158,9 @@ func (s *turn) patch(t *tracked, it *calendar.Item, v verdict) (calendar.Patch, 
 	switch v.do {
 	case insert:
 		body, err = render.Insert(it.Body, *t.join, s.r.Render)
+		if added, end := render.Addition(it.Body, *t.join, s.r.Render); end && it.Body.Native == calendar.BodyRTF {
+			p.Addition = &added
+		}
 	case replace:
 		body, err = render.Replace(it.Body, it.Marker.Join, *t.join, s.r.Render)
 	case remove:

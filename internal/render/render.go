@@ -92,6 +92,33 @@ func Insert(b calendar.Body, j calendar.JoinDetails, o Options) (calendar.Body, 
 	return put(b, at, block, j.URL)
 }
 
+// Addition returns the block alone that Insert would put into a body, and
+// whether its place is the body's end: then appending it does the same.
+func Addition(b calendar.Body, j calendar.JoinDetails, o Options) (calendar.Body, bool) {
+	block, err := NewBlock(j, o)
+	if err != nil || checkBody(b) != nil {
+		return calendar.Body{}, false
+	}
+	_, at := newPage(b).quoteAt()
+	added := calendar.Body{Type: b.Type, Content: block.Text, Whole: true}
+	if b.Type == calendar.BodyHTML {
+		added.Content = block.HTML
+	}
+	return added, closing(b.Content[at:])
+}
+
+// closing reports whether nothing but ends of elements is left of a body.
+func closing(s string) bool {
+	for s = strings.TrimSpace(s); s != ""; s = strings.TrimSpace(s) {
+		end := strings.IndexByte(s, '>')
+		if !strings.HasPrefix(s, "</") || end < 0 || strings.IndexByte(s[1:end], '<') >= 0 {
+			return false
+		}
+		s = s[end+1:]
+	}
+	return true
+}
+
 // put inserts a block and makes sure that it can be found and taken out again
 // without a trace: in a damaged body neither is certain.
 func put(b calendar.Body, at int, block Block, url string) (calendar.Body, error) {

@@ -522,3 +522,26 @@ func TestHash(t *testing.T) {
 		t.Error("the service's name or the order of numbers changes the hash")
 	}
 }
+
+// TestAddition: the block alone is the whole difference, and only where its
+// place is the end.
+func TestAddition(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]bool{
+		"<html><body><p>Agenda</p></body></html>\r\n": true, "<p>Agenda</p>": true, "": true, "<p>unfinished": true,
+		"<p>Mine</p><p>-----Original Message-----</p><p>From: a</p><p>Sent: b</p><p>To: c</p><p>Subject: d</p><p>old</p>": false,
+	} {
+		b := calendar.Body{Type: calendar.BodyHTML, Content: content, Whole: true}
+		added, end := Addition(b, details(), options("en"))
+		out, err := Insert(b, details(), options("en"))
+		if err != nil || end != want {
+			t.Errorf("%q: %v, %v", content, end, err)
+		}
+		if end && strings.Replace(out.Content, added.Content, "", 1) != content {
+			t.Errorf("%q is not all that is added", added.Content)
+		}
+	}
+	if _, end := Addition(calendar.Body{Type: calendar.BodyHTML, Content: "x"}, calendar.JoinDetails{}, options("en")); end {
+		t.Error("a block without a link")
+	}
+}
