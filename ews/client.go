@@ -73,6 +73,10 @@ type Client struct {
 	url     string
 	account *Account
 	session *session
+
+	buffers   sync.Pool // of *bytes.Buffer, into which answers are read
+	unpackers sync.Pool // of *gzip.Reader
+
 	trace   *tracer
 	clock   clock
 

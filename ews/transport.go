@@ -116,20 +116,45 @@ func (c *Client) request(ctx context.Context, call *call) (*http.Request, error)
 
 // read reads a response's body, unpacked and bounded.
 func (c *Client) read(resp *http.Response) ([]byte, error) {
-	body, err := unpacked(resp)
-	if err != nil {
-		return nil, err
+	buf, has := c.buffers.Get().(*bytes.Buffer)
+	if !has {
+		buf = new(bytes.Buffer)
 	}
-	data, err := io.ReadAll(io.LimitReader(body, c.opts.MaxResponse+1))
-	if int64(len(data)) > c.opts.MaxResponse {
+	defer func() {
+		if buf.Cap() <= keptBuffer {
+			buf.Reset()
+			c.buffers.Put(buf)
+		}
+	}()
+	body := io.Reader(resp.Body)
+	if packed(resp) {
+		z, has := c.unpackers.Get().(*gzip.Reader)
+		if !has {
+			z = new(gzip.Reader)
+		}
+		if err := z.Reset(resp.Body); err != nil {
+			return nil, err
+		}
+		defer c.unpackers.Put(z)
+		body = z
+	}
+	_, err := buf.ReadFrom(io.LimitReader(body, c.opts.MaxResponse+1))
+	if int64(buf.Len()) > c.opts.MaxResponse {
 		return nil, wire.ErrTooLarge
 	}
-	return data, err
+	return bytes.Clone(buf.Bytes()), err // of its exact size, and the caller's
+}
+
+// keptBuffer is the largest buffer that is kept for the next answer.
+const keptBuffer = 1 << 20
+
+func packed(resp *http.Response) bool {
+	return strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip")
 }
 
 // unpacked returns the response's body without its compression.
 func unpacked(resp *http.Response) (io.Reader, error) {
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+	if packed(resp) {
 		return gzip.NewReader(resp.Body)
 	}
 	return resp.Body, nil
