@@ -113,8 +113,10 @@ func NewDiscoverer(opts DiscovererOptions) (*Discoverer, error) {
 	switch {
 	case opts.Trust == nil:
 		return nil, invalid("", "name the hosts that may get the account's credentials (Trust)")
-	case opts.Account == nil && opts.Credentials.Username == "":
-		return nil, invalid("", "give the user name of the account that calls Exchange")
+	case opts.Account == nil:
+		if err := opts.Credentials.check(); err != nil {
+			return nil, err
+		}
 	}
 	opts.Timeout = orDefault(opts.Timeout, 15*time.Second)
 	opts.Life = orDefault(opts.Life, 24*time.Hour)
@@ -294,3 +296,36 @@ func (d *Discoverer) Refresh(ctx context.Context) {
 
 // Account returns the account by which is asked.
 func (d *Discoverer) Account() *Account { return d.opts.Account }
+
+// At returns a client of another endpoint with the account, the connections,
+// the scheduler and the options of this one: for mailboxes that a [Discoverer]
+// finds at several. Close ends the idle connections of all of them.
+func (c *Client) At(endpointURL string) (*Client, error) {
+	u, err := endpoint(endpointURL)
+	if err != nil {
+		return nil, err
+	}
+	n := &Client{opts: c.opts, url: u, account: c.account, session: c.session, trace: c.trace, scheduler: c.scheduler, host: hostOf(u)}
+	n.opts.URL = endpointURL
+	return n, nil
+}
+
+// Discoverer returns a Discoverer with the account and the options of this
+// client; those in o are not looked at.
+func (c *Client) Discoverer(o DiscovererOptions) (*Discoverer, error) {
+	o.Options = c.opts
+	o.Account, o.Timeout = c.account, 0
+	return NewDiscoverer(o)
+}
+
+// TryNow has the mailboxes that could not be found looked for at the next Find:
+// for when somebody has mended something, or allowed a host.
+func (d *Discoverer) TryNow() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, e := range d.known {
+		if e.d.Err != nil {
+			delete(d.known, key)
+		}
+	}
+}
