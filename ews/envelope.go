@@ -61,6 +61,7 @@ func once[T any](ctx context.Context, m *Mailbox, op operation[T], version strin
 		ticket.met(err)
 		return none, err
 	}
+	defer m.client.done(a)
 	if e := a.versionRefused(); e != nil {
 		return none, e
 	}

@@ -42,6 +42,7 @@ type answer struct {
 	status int
 	env    *wire.Element
 	body   *wire.Element // the response element in it
+	buf    *bytes.Buffer // the memory of both; nil: theirs alone
 	ticket *ticket
 }
 
@@ -54,12 +55,23 @@ func (c *Client) exchange(ctx context.Context, call *call) (answer, error) {
 		return answer{}, err
 	}
 	defer resp.Body.Close()
-	data, err := c.read(resp)
-	c.trace.response(call, resp, data)
+	buf, err := c.read(resp)
+	c.trace.response(call, resp, buf.Bytes())
 	if err != nil {
 		return answer{}, call.readError(ctx, resp, err)
 	}
-	return call.interpret(resp, data)
+	a, err := call.interpret(resp, buf.Bytes())
+	a.buf = buf
+	return a, err
+}
+
+// done takes an answer back when everything that its caller wants has been
+// copied out of it.
+func (c *Client) done(a answer) {
+	if a.buf != nil && a.buf.Cap() <= keptBuffer {
+		a.buf.Reset()
+		c.buffers.Put(a.buf)
+	}
 }
 
 // send sends a request and returns the response, which may hold an envelope.
@@ -115,17 +127,11 @@ func (c *Client) request(ctx context.Context, call *call) (*http.Request, error)
 }
 
 // read reads a response's body, unpacked and bounded.
-func (c *Client) read(resp *http.Response) ([]byte, error) {
+func (c *Client) read(resp *http.Response) (*bytes.Buffer, error) {
 	buf, has := c.buffers.Get().(*bytes.Buffer)
 	if !has {
 		buf = new(bytes.Buffer)
 	}
-	defer func() {
-		if buf.Cap() <= keptBuffer {
-			buf.Reset()
-			c.buffers.Put(buf)
-		}
-	}()
 	body := io.Reader(resp.Body)
 	if packed(resp) {
 		z, has := c.unpackers.Get().(*gzip.Reader)
@@ -133,16 +139,16 @@ func (c *Client) read(resp *http.Response) ([]byte, error) {
 			z = new(gzip.Reader)
 		}
 		if err := z.Reset(resp.Body); err != nil {
-			return nil, err
+			return buf, err
 		}
 		defer c.unpackers.Put(z)
 		body = z
 	}
 	_, err := buf.ReadFrom(io.LimitReader(body, c.opts.MaxResponse+1))
 	if int64(buf.Len()) > c.opts.MaxResponse {
-		return nil, wire.ErrTooLarge
+		return buf, wire.ErrTooLarge
 	}
-	return bytes.Clone(buf.Bytes()), err // of its exact size, and the caller's
+	return buf, err
 }
 
 // keptBuffer is the largest buffer that is kept for the next answer.
