@@ -329,12 +329,14 @@ func benchmarkDecode(b *testing.B, decode func([]byte, int) ([]ItemResult, error
 
 var reference = regexp.MustCompile(`&(?:#x?([0-9a-fA-F]+)|[a-z]+);|&`)
 
+var surrogate = regexp.MustCompile(`&#(?:x0*[dD][89a-fA-F]|0*5[5-7])`)
+
 // sanitized makes of a document one that encoding/xml can read and that says
 // the same: illegal characters go or become U+FFFD, an ampersand that begins
 // no reference is escaped.
 func sanitized(doc string) string {
-	doc = strings.TrimPrefix(strings.ReplaceAll(strings.ReplaceAll(strings.ToValidUTF8(doc, "\uFFFD"), "\r\n", "\n"), "\r", "\n"), "\uFEFF")
-	doc = strings.Map(func(r rune) rune {
+	doc = strings.TrimPrefix(strings.ReplaceAll(strings.ReplaceAll(doc, "\r\n", "\n"), "\r", "\n"), "\uFEFF")
+	doc = strings.Map(func(r rune) rune { // invalid UTF-8 comes as U+FFFD, byte by byte
 		switch {
 		case r < 0x20 && r != '\t' && r != '\n':
 			return -1
@@ -376,7 +378,7 @@ func FuzzDecodeItem(f *testing.F) {
 	f.Fuzz(func(t *testing.T, item string) {
 		doc := "<Items xmlns:t='t' xmlns:m='m'><CalendarItem>" + item + "</CalendarItem></Items>"
 		env, err := parseEnvelope([]byte(doc))
-		if err != nil || strings.Contains(item, "&#xd") || strings.Contains(item, "&#xD") && len(item) > 4 && strings.Contains(item, "&#xD8") || strings.Contains(item, "&#5") {
+		if err != nil || surrogate.MatchString(item) {
 			return // refused, or half a pair of references, of which encoding/xml knows nothing
 		}
 		clean := sanitized(doc)

@@ -12,15 +12,17 @@ func (r *request) itemRef(ref ItemRef) {
 	if ref.ID == "" {
 		r.refuse("an item's id is empty")
 	}
-	var key []string
-	if ref.ChangeKey != "" {
-		key = []string{"ChangeKey", ref.ChangeKey}
-	}
 	switch {
+	case ref.Master && ref.ChangeKey == "":
+		r.Fill(`<t:RecurringMasterItemId OccurrenceId="{}"/>`, ref.ID)
 	case ref.Master:
-		r.Leaf("t:RecurringMasterItemId", "", append([]string{"OccurrenceId", ref.ID}, key...)...)
+		r.Fill(`<t:RecurringMasterItemId OccurrenceId="{}" ChangeKey="{}"/>`, ref.ID, ref.ChangeKey)
+	case ref.Instance < 0:
+		r.refuse("occurrences are counted from 1")
+	case ref.Instance != 0 && ref.ChangeKey == "":
+		r.Fill(`<t:OccurrenceItemId RecurringMasterId="{}" InstanceIndex="{}"/>`, ref.ID, strconv.Itoa(ref.Instance))
 	case ref.Instance != 0:
-		r.Leaf("t:OccurrenceItemId", "", append(append([]string{"RecurringMasterId", ref.ID}, key...), "InstanceIndex", strconv.Itoa(ref.Instance))...)
+		r.Fill(`<t:OccurrenceItemId RecurringMasterId="{}" ChangeKey="{}" InstanceIndex="{}"/>`, ref.ID, ref.ChangeKey, strconv.Itoa(ref.Instance))
 	default:
 		r.itemID("t:ItemId", ref.ItemID)
 	}
@@ -231,6 +233,7 @@ func (r *request) body(name string, b *Body) {
 		r.refuse("a body is written as HTML or Text")
 		return
 	}
+	r.Grow(len(b.Content) + len(b.Content)/4)
 	r.Leaf(name, b.Content, "BodyType", string(b.Type))
 }
 
@@ -240,17 +243,15 @@ func (r *request) attendees(name string, list []Attendee) {
 	}
 	r.Start(name)
 	for _, a := range list {
-		r.Start("t:Attendee")
-		r.Start("t:Mailbox")
+		r.Raw(`<t:Attendee><t:Mailbox>`)
 		if a.Name != "" {
-			r.Leaf("t:Name", a.Name)
+			r.Fill(`<t:Name>{}</t:Name>`, a.Name)
 		}
-		r.Leaf("t:EmailAddress", a.Address)
+		r.Fill(`<t:EmailAddress>{}</t:EmailAddress>`, a.Address)
 		if a.RoutingType != "" {
-			r.Leaf("t:RoutingType", a.RoutingType)
+			r.Fill(`<t:RoutingType>{}</t:RoutingType>`, a.RoutingType)
 		}
-		r.End()
-		r.End()
+		r.Raw(`</t:Mailbox></t:Attendee>`)
 	}
 	r.End()
 }

@@ -119,20 +119,15 @@ func (r *request) refuse(message string) {
 // Microsoft's own library has them: version, then impersonation.
 func newCall(m *Mailbox, op, version string, write func(*request)) (*call, error) {
 	r := request{version: version}
+	r.Grow(4 << 10)
 	r.Declaration()
-	r.Start("s:Envelope", "xmlns:s", wire.NSSoap, "xmlns:m", wire.NSMessages, "xmlns:t", wire.NSTypes)
-	r.Start("s:Header")
-	r.Leaf("t:RequestServerVersion", "", "Version", version)
+	r.Fill(`<s:Envelope xmlns:s="`+wire.NSSoap+`" xmlns:m="`+wire.NSMessages+`" xmlns:t="`+wire.NSTypes+`"><s:Header><t:RequestServerVersion Version="{}"/>`, version)
 	if m.address != "" {
-		r.Start("t:ExchangeImpersonation")
-		r.Start("t:ConnectingSID")
-		r.Leaf("t:SmtpAddress", m.address)
-		r.End()
-		r.End()
+		r.Fill(`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>{}</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`, m.address)
 	}
-	r.End()
-	r.Start("s:Body")
+	r.Raw(`</s:Header><s:Body>`)
 	write(&r)
+	r.Raw(`</s:Body></s:Envelope>`)
 	if e, ok := errors.AsType[*Error](r.err); ok {
 		return nil, e.in(op)
 	}

@@ -13,24 +13,26 @@ import (
 // items of a call lie in one mailbox.
 func (m *Mailbox) GetItem(ctx context.Context, shape Shape, refs ...ItemRef) ([]ItemResult, error) {
 	return do(ctx, m, operation[[]ItemResult]{
-		name: "GetItem", safe: true,
-		write: func(r *request) {
-			if len(refs) == 0 {
-				r.refuse("there is no item to read")
-			}
-			r.Start("m:GetItem")
-			r.shape(shape)
-			r.Start("m:ItemIds")
-			for _, ref := range refs {
-				r.itemRef(ref)
-			}
-			r.End()
-			r.End()
-		},
+		name: "GetItem", safe: true, items: len(refs),
+		write: func(r *request) { writeGetItem(r, shape, refs) },
 		read: func(a answer) ([]ItemResult, error) {
 			return each(a, len(refs), func(msg *wire.Element, e *Error) ItemResult { return a.item(msg, e) }), nil
 		},
 	})
+}
+
+func writeGetItem(r *request, shape Shape, refs []ItemRef) {
+	if len(refs) == 0 {
+		r.refuse("there is no item to read")
+	}
+	r.Start("m:GetItem")
+	r.shape(shape)
+	r.Start("m:ItemIds")
+	for _, ref := range refs {
+		r.itemRef(ref)
+	}
+	r.End()
+	r.End()
 }
 
 // item reads the one item of a response message.

@@ -198,37 +198,35 @@ func (it *CalendarItem) Signed() bool {
 func (r *request) path(p PropertyPath) {
 	switch f := p.Extended; {
 	case f != (ExtendedField{}):
-		r.Leaf("t:ExtendedFieldURI", "", f.attrs()...)
-		if f.Type == "" {
-			r.refuse("an extended property needs its type")
-		}
+		r.extendedField(f)
 	case p.URI == "":
 		r.refuse("a property path is empty")
 	case p.Index != "":
-		r.Leaf("t:IndexedFieldURI", "", "FieldURI", p.URI, "FieldIndex", p.Index)
+		r.Fill(`<t:IndexedFieldURI FieldURI="{}" FieldIndex="{}"/>`, p.URI, p.Index)
 	default:
-		r.Leaf("t:FieldURI", "", "FieldURI", p.URI)
+		r.Fill(`<t:FieldURI FieldURI="{}"/>`, p.URI)
 	}
 }
 
-func (f ExtendedField) attrs() []string {
-	var a []string
-	switch {
-	case f.Tag != "":
-		a = append(a, "PropertyTag", f.Tag)
-	case strings.Contains(f.Set, "-"):
-		a = append(a, "PropertySetId", f.Set)
-	default:
-		a = append(a, "DistinguishedPropertySetId", f.Set)
+// extendedField writes the path of an extended property, in one of the five
+// forms that there are: a tag, or a set by name or GUID with a name or an id.
+func (r *request) extendedField(f ExtendedField) {
+	set := "DistinguishedPropertySetId"
+	if strings.Contains(f.Set, "-") {
+		set = "PropertySetId"
 	}
 	switch {
+	case f.Type == "":
+		r.refuse("an extended property needs its type")
 	case f.Tag != "":
+		r.Fill(`<t:ExtendedFieldURI PropertyTag="{}" PropertyType="{}"/>`, f.Tag, f.Type)
+	case f.Set == "":
+		r.refuse("an extended property needs its set, or its tag")
 	case f.Name != "":
-		a = append(a, "PropertyName", f.Name)
+		r.Leaf("t:ExtendedFieldURI", "", set, f.Set, "PropertyName", f.Name, "PropertyType", f.Type)
 	default:
-		a = append(a, "PropertyId", strconv.Itoa(f.ID))
+		r.Leaf("t:ExtendedFieldURI", "", set, f.Set, "PropertyId", strconv.Itoa(f.ID), "PropertyType", f.Type)
 	}
-	return append(a, "PropertyType", f.Type)
 }
 
 // shape writes an item shape ([MS-OXWSCDATA] ItemResponseShapeType).

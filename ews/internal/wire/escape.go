@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -110,22 +109,27 @@ func lowSurrogate(s string) (r rune, size int) {
 	return 0, 0
 }
 
-// escape writes s with the characters escaped that mean something in XML.
-func escape(b *bytes.Buffer, s string, attr bool) {
+// escape appends s with the characters escaped that mean something in XML. It
+// runs over what needs no second look, letters first.
+func escape(dst []byte, s string, attr bool) []byte {
 	last := 0
 	for i := 0; i < len(s); {
-		r, size := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
+		c := s[i]
+		if c > '>' && c < utf8.RuneSelf || c >= ' ' && c <= ';' && c != '&' && c != '"' || c == '=' {
+			i++
+			continue
+		}
+		r, size := rune(c), 1
+		if c >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(s[i:])
 		}
 		if sub, ok := substitute(r, size, attr); ok {
-			b.WriteString(s[last:i])
-			b.WriteString(sub)
+			dst = append(append(dst, s[last:i]...), sub...)
 			last = i + size
 		}
 		i += size
 	}
-	b.WriteString(s[last:])
+	return append(dst, s[last:]...)
 }
 
 // substitute returns what stands for a character, and whether anything has to.

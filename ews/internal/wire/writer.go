@@ -1,13 +1,16 @@
 package wire
 
-import "bytes"
+import (
+	"slices"
+	"strings"
+)
 
 // Writer builds a document in memory. Names are written as given, with their
 // prefix; text and attribute values are escaped, and characters that XML 1.0
 // forbids are left out, because Exchange answers them with
 // ErrorSchemaValidation. The zero value is ready to use.
 type Writer struct {
-	buf  bytes.Buffer
+	buf  []byte
 	open []string
 	tag  bool // the start tag of the innermost element is not closed yet
 }
@@ -16,14 +19,14 @@ type Writer struct {
 // is ignored.
 func (w *Writer) Start(name string, attrs ...string) {
 	w.content()
-	w.buf.WriteByte('<')
-	w.buf.WriteString(name)
+	w.buf = append(w.buf, '<')
+	w.buf = append(w.buf, name...)
 	for i := 0; i+1 < len(attrs); i += 2 {
-		w.buf.WriteByte(' ')
-		w.buf.WriteString(attrs[i])
-		w.buf.WriteString(`="`)
-		escape(&w.buf, attrs[i+1], true)
-		w.buf.WriteByte('"')
+		w.buf = append(w.buf, ' ')
+		w.buf = append(w.buf, attrs[i]...)
+		w.buf = append(w.buf, `="`...)
+		w.buf = escape(w.buf, attrs[i+1], true)
+		w.buf = append(w.buf, '"')
 	}
 	w.open = append(w.open, name)
 	w.tag = true
@@ -37,13 +40,13 @@ func (w *Writer) End() {
 	name := w.open[len(w.open)-1]
 	w.open = w.open[:len(w.open)-1]
 	if w.tag {
-		w.buf.WriteString("/>")
+		w.buf = append(w.buf, "/>"...)
 		w.tag = false
 		return
 	}
-	w.buf.WriteString("</")
-	w.buf.WriteString(name)
-	w.buf.WriteByte('>')
+	w.buf = append(w.buf, "</"...)
+	w.buf = append(w.buf, name...)
+	w.buf = append(w.buf, '>')
 }
 
 // Text writes character data.
@@ -52,7 +55,7 @@ func (w *Writer) Text(s string) {
 		return
 	}
 	w.content()
-	escape(&w.buf, s, false)
+	w.buf = escape(w.buf, s, false)
 }
 
 // Leaf writes an element with text only.
@@ -62,27 +65,48 @@ func (w *Writer) Leaf(name, text string, attrs ...string) {
 	w.End()
 }
 
+// Fill writes a template: well-formed XML in which each "{}" stands for the
+// next value, escaped as its place demands: the value of an attribute where
+// the quote comes right before it, text otherwise. Values that are missing are
+// empty.
+func (w *Writer) Fill(template string, values ...string) {
+	w.content()
+	for _, v := range values {
+		i := strings.Index(template, "{}")
+		if i < 0 {
+			break
+		}
+		w.buf = append(w.buf, template[:i]...)
+		w.buf = escape(w.buf, v, i > 0 && template[i-1] == '"')
+		template = template[i+2:]
+	}
+	w.buf = append(w.buf, template...)
+}
+
+// Grow makes room for n more bytes.
+func (w *Writer) Grow(n int) { w.buf = slices.Grow(w.buf, n) }
+
 // Raw writes XML as it is.
 func (w *Writer) Raw(xml string) {
 	w.content()
-	w.buf.WriteString(xml)
+	w.buf = append(w.buf, xml...)
 }
 
 // Declaration writes the XML declaration. Call it first.
-func (w *Writer) Declaration() { w.buf.WriteString(`<?xml version="1.0" encoding="utf-8"?>`) }
+func (w *Writer) Declaration() { w.buf = append(w.buf, `<?xml version="1.0" encoding="utf-8"?>`...) }
 
 // Bytes closes what is open and returns the document.
 func (w *Writer) Bytes() []byte {
 	for len(w.open) > 0 {
 		w.End()
 	}
-	return w.buf.Bytes()
+	return w.buf
 }
 
 // content closes the start tag that is still open.
 func (w *Writer) content() {
 	if w.tag {
-		w.buf.WriteByte('>')
+		w.buf = append(w.buf, '>')
 		w.tag = false
 	}
 }
