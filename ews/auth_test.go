@@ -116,7 +116,7 @@ func TestLasting401(t *testing.T) {
 	t.Parallel()
 	const n = 10
 	d := &denier{}
-	g := newRig(t, func(o *Options) { o.MaxConcurrent = n }, d.answer)
+	g := newRig(t, func(o *Options) { o.Scheduler = NewScheduler(SchedulerOptions{Start: n, Most: n}) }, d.answer)
 	if err := probe(t, g.Client); err != nil {
 		t.Fatal(err)
 	}

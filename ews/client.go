@@ -77,8 +77,8 @@ type Client struct {
 	buffers   sync.Pool // of *bytes.Buffer, into which answers are read
 	unpackers sync.Pool // of *gzip.Reader
 
-	trace   *tracer
-	clock   clock
+	trace *tracer
+	clock clock
 
 	scheduler *Scheduler
 	host      string // of the URL
@@ -133,6 +133,7 @@ func (c *Client) SetCredentials(creds Credentials) { c.account.SetCredentials(cr
 // TryNow lifts the hold after a refused password, see [Account.TryNow].
 func (c *Client) TryNow() {
 	c.account.TryNow()
+	c.scheduler.TryNow()
 	if c.opts.ProxyAccount != nil {
 		c.opts.ProxyAccount.TryNow()
 	}

@@ -381,7 +381,13 @@ func TestConversationFaults(t *testing.T) {
 			if tc.fault.BackOff > 0 && e.BackOff != tc.fault.BackOff {
 				t.Errorf("back-off %v", e.BackOff)
 			}
-			if err := view(c); err != nil {
+			c.TryNow()
+			err = view(c)
+			if tc.fault.BackOff > 0 { // it is held to
+				if !errors.As(err, &e) || e.HTTPStatus != 0 || e.BackOff <= 0 || e.BackOff > tc.fault.BackOff || len(s.Calls()) != 1 {
+					t.Errorf("while the server wants to be left alone: %v, %d calls", err, len(s.Calls()))
+				}
+			} else if err != nil {
 				t.Errorf("once the fault is over: %v", err)
 			}
 		})

@@ -109,7 +109,7 @@ type streamReader struct {
 	call   *call
 	resp   *http.Response
 	docs   *wire.Splitter
-	begun  func() // called after the first document
+	begun  func() // called after each document; may be nil
 }
 
 func (s *streamReader) run(ctx context.Context, yield func(Notification) bool) error {
@@ -125,7 +125,9 @@ func (s *streamReader) run(ctx context.Context, yield func(Notification) bool) e
 			return err
 		}
 		n, err := a.notification()
-		s.begun()
+		if s.begun != nil {
+			s.begun()
+		}
 		if len(n.Events) > 0 || err == nil {
 			if !yield(n) {
 				return nil

@@ -13,8 +13,9 @@ type lane struct {
 
 	limit    float64 // requests at once
 	inFlight int
-	lowly    int  // of them: of Load and Background
-	steep    bool // nothing has gone wrong yet: the limit doubles
+	lowly    int       // of them: of Load and Background
+	full     time.Time // when all places were taken last
+	steep    bool      // nothing has gone wrong yet: the limit doubles
 
 	halved time.Time // answers to what was sent before say nothing new
 	pace   map[string]*fastest
@@ -79,8 +80,10 @@ func (l *lane) next() *ticket {
 	return l.lines[chosen].Front().Value.(*ticket)
 }
 
-func (l *lane) take(p Priority) {
-	l.inFlight++
+func (l *lane) take(p Priority, now time.Time) {
+	if l.inFlight++; l.inFlight >= int(l.limit) {
+		l.full = now
+	}
 	if p >= Load {
 		l.lowly++
 	}
@@ -94,7 +97,7 @@ func (l *lane) give(p Priority) {
 }
 
 // grow takes in a good answer. More is asked at once where all places were
-// taken and the answer came as fast as it does when there is little to do.
+// taken meanwhile and the answer came as fast as it does when there is little to do.
 func (l *lane) grow(t *ticket, now time.Time) {
 	took := now.Sub(t.at)
 	f := l.pace[t.op]
@@ -113,7 +116,7 @@ func (l *lane) grow(t *ticket, now time.Time) {
 		l.steep = false
 		return
 	}
-	if l.inFlight < int(l.limit) {
+	if l.full.Before(t.at) {
 		return
 	}
 	if l.steep {

@@ -288,7 +288,7 @@ func (s *Scheduler) dispatch(l *lane) {
 	for t := l.next(); t != nil; t = l.next() {
 		t.line.Remove(t.place)
 		t.line, t.place = nil, nil
-		l.take(t.priority)
+		l.take(t.priority, now)
 		s.grant(t, now)
 	}
 }
