@@ -33,7 +33,9 @@ func (r *request) createItem() error {
 	made := make([]outcome, len(items.Children))
 	r.s.mu.Lock()
 	for i, e := range items.Children {
-		made[i] = r.create(e)
+		if made[i].err = r.spared(i); made[i].err == nil {
+			made[i] = r.create(e)
+		}
 	}
 	r.s.mu.Unlock()
 	r.begin()

@@ -29,7 +29,9 @@ func (r *request) deleteItem() error {
 	} else {
 		r.s.mu.Lock()
 		for i, e := range ids.Children {
-			errs[i] = r.deleteOne(e, kind, mode)
+			if errs[i] = r.spared(i); errs[i] == nil {
+				errs[i] = r.deleteOne(e, kind, mode)
+			}
 		}
 		r.s.mu.Unlock()
 	}

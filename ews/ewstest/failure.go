@@ -111,6 +111,7 @@ var texts = map[string]string{
 	"ErrorMailRecipientNotFound":                         "Mailbox logon failed., The recipient was not found.",
 	"ErrorMailboxMoveInProgress":                         "Mailbox move in progress. Try again later., Cannot open mailbox.",
 	"ErrorMailboxStoreUnavailable":                       "The mailbox database is temporarily unavailable., Cannot open mailbox.",
+	"ErrorBatchProcessingStopped":                        "The batch was stopped because one of the items before this one failed.",
 	"ErrorReadEventsFailed":                              "Notification events could not be read.",
 	"ErrorInvalidSchemaVersionForMailboxVersion":         "The requested schema version is not supported by the server that holds the mailbox.",
 	"ErrorMailboxDataArrayTooBig":                        "The mailbox data array holds too many mailboxes.",

@@ -259,3 +259,93 @@ func TestEditorOfTheUsersNextSave(t *testing.T) {
 		t.Error("a direct edit was not rewritten")
 	}
 }
+
+func TestShapesOfFaults(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{})
+	for name, try := range map[string]struct {
+		shape  FaultShape
+		status int
+		has    []string
+		lacks  string
+	}{
+		"as always": {0, 500, []string{">a:ErrorTimeoutExpired<", "<detail"}, "Header"},
+		"header":    {FaultWithHeader, 500, []string{"<s:Header><h:ServerVersionInfo ", "</s:Header><s:Body"}, ""},
+		"spaces":    {FaultSpaces, 500, []string{"\n      a:ErrorTimeoutExpired\r\n"}, ""},
+		"bare":      {FaultBare, 500, []string{">ErrorTimeoutExpired</faultcode>"}, "a:Error"},
+		"SOAP 1.2":  {FaultSOAP12, 500, []string{soap12}, wire.NSSoap},
+		"200":       {FaultStatus200, 200, []string{"ErrorTimeoutExpired"}, ""},
+		"all":       {FaultBare | FaultSpaces | FaultNoDetail | FaultStatus200, 200, []string{"\n      ErrorTimeoutExpired"}, "<detail"},
+	} {
+		r.s.Fail(Fault{Code: "ErrorTimeoutExpired", Shape: try.shape})
+		a := r.send(svc, "password", envelope(user1, getCalendar))
+		if a.status != try.status || a.body == nil || a.body.Name != "Fault" {
+			t.Errorf("%s: %d %s", name, a.status, a.raw)
+		}
+		for _, want := range try.has {
+			if !strings.Contains(string(a.raw), want) {
+				t.Errorf("%s: no %q in %s", name, want, a.raw)
+			}
+		}
+		if try.lacks != "" && strings.Contains(string(a.raw), try.lacks) {
+			t.Errorf("%s: %q in %s", name, try.lacks, a.raw)
+		}
+	}
+}
+
+func TestFaultsOutsideSOAP(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{})
+	r.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	r.s.Fail(ServerError())
+	if a := r.send(svc, "password", envelope(user1, getCalendar)); a.status != 200 || !strings.Contains(string(a.raw), "Server Error in '/EWS' Application") {
+		t.Errorf("%d %s", a.status, a.raw)
+	}
+	r.s.Fail(GenericErrorPage())
+	if a := r.send(svc, "password", envelope(user1, getCalendar)); a.status != 302 || !strings.HasPrefix(a.header.Get("Location"), "/ews/genericerrorpage.htm") {
+		t.Errorf("%d to %s", a.status, a.header.Get("Location"))
+	}
+	r.s.Fail(Fault{EndAfterBytes: 300})
+	if a := r.send(svc, "password", envelope(user1, getCalendar)); a.status != 200 || len(a.raw) != 300 || a.body != nil {
+		t.Errorf("%d with %d bytes", a.status, len(a.raw))
+	}
+	r.ok(user1, getCalendar)
+}
+
+func TestBatchStopsInTheMiddle(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{})
+	var ids, changes string
+	for _, name := range []string{"a", "b", "c"} {
+		id := r.create(user1, "SendToNone", "<t:Subject>"+name+"</t:Subject>"+tomorrow)
+		ids += `<t:ItemId Id="` + id.Attr("Id") + `"/>`
+		changes += `<t:ItemChange><t:ItemId Id="` + id.Attr("Id") + `"/><t:Updates>` + setField("item:Subject", "<t:Subject>new</t:Subject>") + `</t:Updates></t:ItemChange>`
+	}
+	item := `<t:CalendarItem><t:Subject>d</t:Subject>` + tomorrow + `</t:CalendarItem>`
+	for op, body := range map[string]string{
+		"GetItem":    `<m:GetItem><m:ItemShape>` + shapeOf("IdOnly") + `</m:ItemShape><m:ItemIds>` + ids + `</m:ItemIds></m:GetItem>`,
+		"UpdateItem": `<m:UpdateItem ConflictResolution="AlwaysOverwrite" SendMeetingInvitationsOrCancellations="SendToNone"><m:ItemChanges>` + changes + `</m:ItemChanges></m:UpdateItem>`,
+		"CreateItem": `<m:CreateItem SendMeetingInvitations="SendToNone"><m:Items>` + item + item + item + `</m:Items></m:CreateItem>`,
+	} {
+		r.s.Fail(Fault{Op: op, Code: "ErrorTimeoutExpired", FailItem: 2})
+		var got []string
+		for _, m := range r.as(user1, body).Child("ResponseMessages").Children {
+			got = append(got, m.Value("ResponseCode"))
+		}
+		if want := "NoError ErrorTimeoutExpired ErrorBatchProcessingStopped"; strings.Join(got, " ") != want {
+			t.Errorf("%s: %v", op, got)
+		}
+	}
+	n := map[string]int{}
+	for _, it := range r.s.Calendar(user1) {
+		n[it.Subject]++
+	}
+	if n["new"] != 1 || n["d"] != 1 {
+		t.Errorf("what was done: %v", n)
+	}
+	r.s.Fail(Fault{Op: "DeleteItem", Code: "ErrorTimeoutExpired", FailItem: 1})
+	r.as(user1, `<m:DeleteItem DeleteType="HardDelete" SendMeetingCancellations="SendToNone"><m:ItemIds>`+ids+`</m:ItemIds></m:DeleteItem>`)
+	if len(r.s.Calendar(user1)) != 4 {
+		t.Error("something was deleted")
+	}
+}

@@ -19,11 +19,14 @@ func (r *request) getFolder() error {
 		return schemaViolation("FolderIds is empty")
 	}
 	r.begin()
-	for _, e := range ids.Children {
+	for i, e := range ids.Children {
 		r.s.mu.RLock()
 		b, f, err := r.folder(e)
 		facts := b.facts(f)
 		r.s.mu.RUnlock()
+		if spared := r.spared(i); spared != nil {
+			err = spared
+		}
 		r.message(err, "m:Folders", func() {
 			r.w.Start("m:Folders")
 			r.showFolder(b, facts, shape)

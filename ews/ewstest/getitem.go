@@ -12,10 +12,13 @@ func (r *request) getItem() error {
 		return schemaViolation("ItemIds is empty")
 	}
 	r.begin()
-	for _, e := range ids.Children {
+	for i, e := range ids.Children {
 		r.s.mu.RLock()
 		t, err := r.item(e)
 		r.s.mu.RUnlock()
+		if spared := r.spared(i); spared != nil {
+			err = spared
+		}
 		r.message(err, "m:Items", func() {
 			r.w.Start("m:Items")
 			r.show(t.box, t.single, t.it, shape)

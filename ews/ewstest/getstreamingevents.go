@@ -3,7 +3,6 @@ package ewstest
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,41 +52,6 @@ func (r *request) getStreamingEvents() error {
 	}
 	o.run(time.Duration(minutes) * time.Minute)
 	return nil
-}
-
-// hang counts an open stream against the budget of its caller
-// (HangingConnectionLimit).
-func (r *request) hang() (release func(), err error) {
-	key := r.login
-	if r.as != nil {
-		key += "|" + r.as.address
-	}
-	r.s.logMu.Lock()
-	defer r.s.logMu.Unlock()
-	if limit := r.s.traits.hanging; limit > 0 && r.s.hanging[key] >= limit {
-		f := faultOf("ErrorExceededConnectionCount")
-		f.values = []string{"Policy", "HangingConnectionLimit", "PolicyLimit", strconv.Itoa(limit), "BackOffMilliseconds", "0"}
-		return nil, f
-	}
-	r.s.hanging[key]++
-	return func() {
-		r.s.logMu.Lock()
-		defer r.s.logMu.Unlock()
-		if r.s.hanging[key]--; r.s.hanging[key] <= 0 {
-			delete(r.s.hanging, key)
-		}
-	}, nil
-}
-
-// Streams returns how many streams are open.
-func (s *Server) Streams() int {
-	s.logMu.Lock()
-	defer s.logMu.Unlock()
-	n := 0
-	for _, open := range s.hanging {
-		n += open
-	}
-	return n
 }
 
 // subscriptions finds the subscriptions of a stream. Where some are bad it

@@ -3,6 +3,7 @@ package ewstest
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
@@ -92,8 +93,15 @@ func (r *request) serve() {
 		return
 	}
 	r.describe()
+	release, err := r.charge()
+	if err != nil {
+		r.answer(err)
+		return
+	}
+	defer release()
+	r.lag()
 	if strings.HasPrefix(r.call.Op, "Sync") {
-		leave, err := r.enterSync(r.as)
+		leave, err := r.enterSync()
 		if err != nil {
 			r.begin()
 			r.syncFailure(err)
@@ -106,6 +114,31 @@ func (r *request) serve() {
 		return
 	}
 	r.answer(r.run())
+}
+
+// lag waits for as long as the server takes, which the seed and the number of
+// the request decide.
+func (r *request) lag() {
+	o := &r.s.opt
+	wait := o.Latency
+	if o.Jitter > 0 {
+		g := pseudoGUID("lag", o.Seed<<32+r.s.lags.Add(1))
+		wait += time.Duration(binary.BigEndian.Uint64(g[:8]) % uint64(o.Jitter))
+	}
+	if wait > 0 {
+		r.wait(wait)
+	}
+}
+
+// wait waits, unless the client or the server goes away.
+func (r *request) wait(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.http.Context().Done():
+	case <-r.s.done:
+	}
 }
 
 // challenge refuses a request that says not or wrongly who it is.
@@ -277,11 +310,10 @@ func cmpID(e *wire.Element) string {
 func (r *request) script() bool {
 	r.fault = r.s.strike(r.call)
 	if r.fault.Delay > 0 {
-		select {
-		case <-time.After(r.fault.Delay):
-		case <-r.http.Context().Done():
-		case <-r.s.done:
-		}
+		r.wait(r.fault.Delay)
+	}
+	if r.fault.Location != "" {
+		r.out.Header().Set("Location", r.fault.Location)
 	}
 	if r.fault.RetryAfter > 0 {
 		r.out.Header().Set("Retry-After", strconv.Itoa(int(r.fault.RetryAfter/time.Second)))
@@ -330,6 +362,7 @@ func (r *request) answer(err error) {
 		err = r.abort
 	}
 	if f := failureOf(err); f != nil {
+		r.told(f)
 		status, doc = r.faultDocument(f)
 		r.call.Code = f.code
 	}
@@ -368,6 +401,9 @@ func (r *request) write(status int, doc []byte) {
 	h.Set("Date", r.s.now().UTC().Format(http.TimeFormat))
 	if id := r.http.Header.Get("client-request-id"); id != "" && r.http.Header.Get("return-client-request-id") == "true" {
 		h.Set("client-request-id", id)
+	}
+	if short := r.fault.EndAfterBytes; short > 0 && short < len(doc) {
+		doc = doc[:short]
 	}
 	if len(doc) > 512 && strings.Contains(r.http.Header.Get("Accept-Encoding"), "gzip") {
 		doc = r.s.pack(doc)

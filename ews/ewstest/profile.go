@@ -140,6 +140,8 @@ func profileError(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
+	case errors.As(err, &syntax) && syntax.Error() == "unexpected end of JSON input":
+		return errors.New("profile: it ends before its end")
 	case errors.As(err, &syntax):
 		return fmt.Errorf("profile: not JSON at byte %d: %w", syntax.Offset, err)
 	case errors.As(err, &kind) && kind.Field != "":

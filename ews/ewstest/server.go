@@ -135,7 +135,7 @@ type Server struct {
 	wrong       map[string][]time.Time // of them, those that count for the lockout
 	lockedUntil map[string]time.Time
 	lockouts    int
-	budgets  map[string]*spending // by budgetKey
+	budgets     map[string]*spending // by budgetKey
 	closed      bool
 	listener    sync.WaitGroup
 }

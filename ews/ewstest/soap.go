@@ -21,7 +21,7 @@ func (r *request) faultDocument(f *failure) (int, *wire.Writer) {
 		w.Start("s:Body")
 		out, order := f.wireFault()
 		out.Write(w, "s", order...)
-		return status, w
+		return r.disguised(status, w)
 	}
 	code := f.code
 	if code == "ErrorSchemaValidation" {
@@ -74,7 +74,7 @@ func (r *request) begin() {
 // message writes one response message: what payload writes, or the failure.
 // An element named by empty follows a failure where the schema demands one.
 func (r *request) message(err error, empty string, payload func()) {
-	if planned := r.fault.failure(); planned != nil && err == nil && r.fault.InBody {
+	if planned := r.fault.failure(); planned != nil && err == nil && r.fault.InBody && r.fault.FailItem == 0 {
 		err = planned
 	}
 	if err == nil {
@@ -94,6 +94,7 @@ func (r *request) message(err error, empty string, payload func()) {
 	}
 	if r.call.Code == "" {
 		r.call.Code = f.code
+		r.told(f)
 	}
 	r.w.Start(name, "ResponseClass", "Error")
 	f.writeMessage(r.w)
@@ -106,10 +107,24 @@ func (r *request) message(err error, empty string, payload func()) {
 // blocked returns the failure that a script, or a mailbox that cannot be opened
 // now, has planned for every message of this call, so that the work can be left undone.
 func (r *request) blocked() error {
-	if f := r.fault.failure(); f != nil && r.fault.InBody && !r.fault.SavedNotMailed {
+	if f := r.fault.failure(); f != nil && r.fault.InBody && r.fault.FailItem == 0 && !r.fault.SavedNotMailed {
 		return f
 	}
 	return r.accessible()
+}
+
+// spared returns what a script has planned for the i-th thing of a batch,
+// counted from zero: the one it names fails, and those after it are not looked
+// at.
+func (r *request) spared(i int) error {
+	f := &r.fault
+	switch {
+	case f.FailItem == 0 || i < f.FailItem-1 || f.failure() == nil:
+		return nil
+	case i == f.FailItem-1:
+		return f.failure()
+	}
+	return fail("ErrorBatchProcessingStopped")
 }
 
 // stamp writes a moment as the answer shows it.

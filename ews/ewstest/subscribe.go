@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
@@ -96,10 +95,8 @@ func (r *request) addSubscription(sub *subscription) error {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	r.s.expire(sub.box)
-	if len(sub.box.subs) >= mostSubscriptions {
-		f := fail("ErrorExceededSubscriptionCount")
-		f.values = []string{"PolicyLimit", strconv.Itoa(mostSubscriptions)}
-		return f
+	if err := r.crowded(sub.box); err != nil {
+		return err
 	}
 	sub.back = r.s.home(sub.box)
 	if strings.EqualFold(r.http.Header.Get("X-PreferServerAffinity"), "true") {

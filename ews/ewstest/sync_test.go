@@ -197,11 +197,10 @@ func TestSyncLeadsToTheFolder(t *testing.T) {
 func TestConcurrentSyncCalls(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Options{})
-	req := &request{s: r.s}
-	box := r.s.names[user1]
+	req := &request{s: r.s, as: r.s.names[user1]}
 	var leave []func()
 	for range 5 {
-		l, err := req.enterSync(box)
+		l, err := req.enterSync()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,6 +209,9 @@ func TestConcurrentSyncCalls(t *testing.T) {
 	m := r.one(user1, syncBody("calendar", "", 5))
 	if m.Value("ResponseCode") != "ErrorServerBusy" || m.Child("MessageXml") == nil || m.Value("SyncState") != "" {
 		t.Errorf("the sixth call at once: %s", m.Value("ResponseCode"))
+	}
+	if n := r.s.Refusals(user1).SyncCalls; n != 1 {
+		t.Errorf("%d calls counted as refused", n)
 	}
 	for _, l := range leave {
 		l()

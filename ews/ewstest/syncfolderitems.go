@@ -3,7 +3,6 @@ package ewstest
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
 )
@@ -117,27 +116,4 @@ func (r *request) showChanges(p syncedPage, shape *shape) {
 		r.w.End()
 	}
 	r.w.End()
-}
-
-// enterSync counts a Sync call on a mailbox and refuses it where there are too
-// many at once.
-func (r *request) enterSync(b *mailbox) (leave func(), err error) {
-	if b == nil || r.s.traits.sync == 0 {
-		return func() {}, nil
-	}
-	r.s.logMu.Lock()
-	defer r.s.logMu.Unlock()
-	if r.s.syncing[b.guid] >= r.s.traits.sync {
-		f := busy(5 * time.Second)
-		f.values = append(f.values, "Policy", "ConcurrentSyncCalls", "PolicyLimit", strconv.Itoa(r.s.traits.sync))
-		return nil, f
-	}
-	r.s.syncing[b.guid]++
-	return func() {
-		r.s.logMu.Lock()
-		defer r.s.logMu.Unlock()
-		if r.s.syncing[b.guid]--; r.s.syncing[b.guid] <= 0 {
-			delete(r.s.syncing, b.guid)
-		}
-	}, nil
 }

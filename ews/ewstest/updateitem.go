@@ -33,7 +33,9 @@ func (r *request) updateItem() error {
 	} else {
 		r.s.mu.Lock()
 		for i, e := range changes {
-			made[i] = r.update(e)
+			if made[i].err = r.spared(i); made[i].err == nil {
+				made[i] = r.update(e)
+			}
 		}
 		r.s.mu.Unlock()
 	}
@@ -329,13 +331,19 @@ type mailing struct {
 	first       bool            // nobody was invited before
 	significant bool
 	save        bool
+	again       int // more mails to each, on servers that a profile knows
 }
 
 // plan decides about mail before anything is stored, and marks the item as
 // sent.
 func (u *updating) plan() (mailing, error) {
 	m := mailing{}
-	if u.mode == "" || u.mode == "SendToNone" || !u.after.isCalendar() {
+	standard := 1
+	if u.mode == "SendToNone" || strings.Contains(u.mode, "Changed") {
+		standard = 0
+	}
+	times := u.p.s.opt.Profile.mailsTo(u.mode, standard)
+	if u.mode == "" || (u.mode == "SendToNone" && times == 0) || !u.after.isCalendar() {
 		return m, nil
 	}
 	if !u.before.IsOrganizer() {
@@ -352,7 +360,8 @@ func (u *updating) plan() (mailing, error) {
 		m.added[strings.ToLower(a.Address)] = true
 	}
 	m.to = u.after.Attendees
-	if strings.Contains(u.mode, "Changed") {
+	m.again = times - 1
+	if times == 0 {
 		m.to = added
 	}
 	if u.p.mute {
@@ -360,6 +369,7 @@ func (u *updating) plan() (mailing, error) {
 	}
 	u.after.State |= StateMeeting
 	u.after.RequestSent = true
+	u.after.Unsent = u.before.Unsent && strings.Contains(u.mode, "Changed") // those who were not told do not know it yet
 	u.set |= FieldState
 	if m.significant {
 		u.after.Sequence++
@@ -399,4 +409,7 @@ func (m *mailing) carryOut(u *updating) {
 		}
 		return "InformationalUpdate"
 	}, m.significant || m.first, m.save)
+	for range m.again {
+		u.p.invite(speaks, m.to, func(Attendee) string { return "InformationalUpdate" }, false, false)
+	}
 }
