@@ -93,7 +93,8 @@ func (c *Client) send(ctx context.Context, call *call) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	data, err := c.read(resp)
+	buf, err := c.read(resp)
+	data := buf.Bytes()
 	c.trace.response(call, resp, data)
 	if err != nil {
 		data = nil
