@@ -27,6 +27,7 @@ const (
 	Denied    FaultClass = "denied"    // this item or this write alone: the server will not have it
 	StateLost FaultClass = "state"     // the sync state is worth nothing: start from the empty one
 	NoMailbox FaultClass = "mailbox"   // this mailbox cannot be served until somebody changes something
+	Taken     FaultClass = "taken"     // somebody else serves these mailboxes now: do not fight for them
 	NoAccount FaultClass = "account"   // no mailbox can: the account or the whole server is at fault
 )
 

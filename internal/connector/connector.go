@@ -223,9 +223,12 @@ func (c *Connector) watch(ctx context.Context, group []*box) {
 		boxes[i] = b.mb
 	}
 	for tries := 0; ctx.Err() == nil; tries++ {
+		rest := backOff(tries)
 		for n, err := range c.opt.Watcher.Watch(ctx, boxes) {
 			c.heard(n, err)
 			switch {
+			case err != nil && faultOf(err).Class == calendar.Taken: // another program serves them: do not fight
+				rest = c.opt.Recheck
 			case err == nil:
 				tries = 0
 			case n.Mailbox == "" && faultOf(err).Class == calendar.NoAccount: // none of them can be served
@@ -234,7 +237,7 @@ func (c *Connector) watch(ctx context.Context, group []*box) {
 				}
 			}
 		}
-		pause(ctx, backOff(tries))
+		pause(ctx, rest)
 	}
 }
 

@@ -345,10 +345,27 @@ func (t *turn) feed(ev mailbox.Event) {
 	}
 }
 
+// soonest is how near something to do has to be for a mailbox to go first.
+const soonest = 2 * time.Hour
+
+// urgency is that of catching up: mailboxes with something to do in the next
+// hours go first, and none of them before changes that are being followed.
+func (t *turn) urgency() calendar.Urgency {
+	if m := t.b.mem; m != nil {
+		if at := m.core.NextWake(); !at.IsZero() && time.Until(at) < soonest {
+			return calendar.UrgentSoon
+		}
+	}
+	return calendar.UrgentLoad
+}
+
 // catchUp brings the mailbox from what was saved to now.
 func (t *turn) catchUp() {
 	b := t.b
+	ctx := t.ctx
+	t.ctx = calendar.WithUrgency(ctx, t.urgency())
 	err := t.caughtUp()
+	t.ctx = ctx
 	if t.broken != nil || t.stopping() {
 		return
 	}
@@ -383,6 +400,7 @@ func (t *turn) caughtUp() error {
 	if !t.load() {
 		return t.broken
 	}
+	t.ctx = calendar.WithUrgency(t.ctx, t.urgency()) // now that the state is known
 	m := b.mem
 	if m.note.Sync == "" {
 		if err := t.freshState(); err != nil {

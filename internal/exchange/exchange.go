@@ -28,10 +28,11 @@ type Options struct {
 	CAFile       string // looked at like the password file
 	RootCAs      *x509.CertPool
 
-	Timeout       time.Duration // of one request; default 60 s
-	AuthHold      time.Duration // how long a refused password is not used; default 30 min
-	MaxConcurrent int           // requests at once; default 10
-	MaxBody       int           // bytes of a body that are read; a longer one is not whole; default 2 MiB
+	Timeout       time.Duration  // of one request; default 60 s
+	AuthHold      time.Duration  // how long a refused password is not used; default 30 min
+	MaxConcurrent int            // requests at once to one server, where there is no Scheduler; default 10
+	Scheduler     *ews.Scheduler // of the whole program; nil: one of its own
+	MaxBody       int            // bytes of a body that are read; a longer one is not whole; default 2 MiB
 
 	SendOnlyToAll bool          // keep our updates out of the organizer's Sent Items
 	AbsentIsSent  bool          // a server that never says MeetingRequestWasSent counts as having sent
@@ -54,7 +55,6 @@ const lookEvery = 5 * time.Second
 type Exchange struct {
 	opt  Options
 	log  *slog.Logger
-	pace *pace
 	know knowledge
 
 	mu      sync.Mutex
@@ -90,11 +90,17 @@ func New(opt Options) (*Exchange, error) {
 	if opt.MaxBody <= 0 {
 		opt.MaxBody = 2 << 20
 	}
+	if opt.MaxConcurrent <= 0 {
+		opt.MaxConcurrent = 10
+	}
+	if opt.Scheduler == nil {
+		opt.Scheduler = ews.NewScheduler(ews.SchedulerOptions{Most: opt.MaxConcurrent})
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	x := &Exchange{
-		opt: opt, log: opt.Log, pace: newPace(),
+		opt: opt, log: opt.Log,
 		files: map[string][]byte{}, renewed: make(chan struct{}), folders: map[string]folder{},
 	}
 	if opt.PasswordFile != "" {
@@ -123,7 +129,7 @@ func (x *Exchange) newClient() (*ews.Client, error) {
 	o := x.opt
 	client, err := ews.New(ews.Options{
 		URL: o.URL, Credentials: x.credentials(), CAFile: o.CAFile, RootCAs: o.RootCAs, Timeout: o.Timeout, AuthHold: o.AuthHold,
-		MaxConcurrent: o.MaxConcurrent, UserAgent: o.UserAgent, Logger: o.Log, DialContext: o.DialContext,
+		Scheduler: o.Scheduler, UserAgent: o.UserAgent, Logger: o.Log, DialContext: o.DialContext,
 	})
 	if e, is := errors.AsType[*ews.Error](err); is {
 		return nil, fmt.Errorf("exchange: %s", e.Message)
@@ -213,7 +219,7 @@ func (x *Exchange) TryNow() {
 
 // retry has everybody try at once what is waited with.
 func (x *Exchange) retry() {
-	x.pace.forget()
+	x.opt.Scheduler.TryNow()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	close(x.renewed)

@@ -3,9 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
@@ -24,6 +22,10 @@ func (x *Exchange) fault(step calendar.Step, err error) *calendar.Fault {
 	f := &calendar.Fault{Class: calendar.Wait, Step: stepOf(e, step), Sentence: e.Message, Cause: err}
 	if e.BackOff > 0 {
 		f.Until = time.Now().Add(e.BackOff)
+	}
+	if taken(err) {
+		f.Class = calendar.Taken
+		return f
 	}
 	switch e.Class() {
 	case ews.Auth:
@@ -62,7 +64,7 @@ func stepOf(e *ews.Error, at calendar.Step) calendar.Step {
 		"ErrorCannotFindUser", "ErrorInvalidSmtpAddress", "ErrorMailRecipientNotFound", "ErrorAccountDisabled":
 		return calendar.StepImpersonate
 	}
-	if ofServer(e) {
+	if ofServer(e) || e.Code == "ErrorServerBusy" && e.HTTPStatus == 0 {
 		return calendar.StepConnect
 	}
 	return at
@@ -80,116 +82,23 @@ func ofServer(e *ews.Error) bool {
 	return false
 }
 
-// pace keeps requests back: those for a mailbox that is to be left alone, and
-// all but one while the server cannot be reached.
-type pace struct {
-	mu      sync.Mutex
-	until   map[string]time.Time // by mailbox address
-	down    time.Time            // nothing is sent before
-	tries   int
-	probing bool
-	why     *calendar.Fault
-}
-
-func newPace() *pace { return &pace{until: map[string]time.Time{}} }
-
-// wait returns when a request for the mailbox may be sent; zero means now.
-func (p *pace) wait(address string) time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if at := p.until[address]; at.After(time.Now()) {
-		return at
-	}
-	return time.Time{}
-}
-
-// enter asks for a request to be sent. Each enter without a fault is followed
-// by leave.
-func (p *pace) enter(address string) *calendar.Fault {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if at, is := p.until[address]; is {
-		if at.After(now) {
-			return &calendar.Fault{Class: calendar.Wait, Step: calendar.StepConnect, Until: at, Sentence: "the server asked to wait with this mailbox"}
-		}
-		delete(p.until, address)
-	}
-	if p.why == nil {
-		return nil
-	}
-	if f := *p.why; p.probing || p.down.After(now) {
-		if f.Until = p.down; !p.down.After(now) {
-			f.Until = now.Add(time.Second)
-		}
-		return &f
-	}
-	p.probing = true
-	return nil
-}
-
-// leave takes in how a request went.
-func (p *pace) leave(address string, f *calendar.Fault, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.probing = false
-	e, _ := errors.AsType[*ews.Error](err)
-	switch {
-	case e == nil || !ofServer(e):
-		if e == nil || e.Class() != ews.Canceled && e.Class() != ews.Auth {
-			p.why, p.tries, p.down = nil, 0, time.Time{}
-		}
-	default:
-		p.down = time.Now().Add(backOff(p.tries))
-		p.tries++
-		p.why = f
-	}
-	if e != nil && e.BackOff > 0 {
-		if at := time.Now().Add(e.BackOff); at.After(p.until[address]) {
-			p.until[address] = at
-		}
-		p.sweep()
-	}
-}
-
-// sweep forgets mailboxes whose time is over.
-func (p *pace) sweep() {
-	now := time.Now()
-	for a, at := range p.until {
-		if !at.After(now) {
-			delete(p.until, a)
-		}
-	}
-}
-
-// forget has the server tried at once.
-func (p *pace) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.why, p.tries, p.down, p.probing = nil, 0, time.Time{}, false
-}
-
-// backOff doubles from half a second to thirty seconds, with a random share
-// taken off.
-func backOff(tries int) time.Duration {
-	d := min(500*time.Millisecond<<min(tries, 6), 30*time.Second)
-	return d - rand.N(d/2)
-}
-
-// ask sends one request for a mailbox, unless it has to be kept back.
+// ask sends one request for a mailbox, as urgently as ctx says. Whether and
+// when it leaves is decided by the scheduler.
 func ask[T any](ctx context.Context, x *Exchange, m calendar.Mailbox, step calendar.Step, send func(context.Context, *ews.Mailbox) (T, error)) (T, error) {
+	ctx = ews.WithPriority(ctx, ews.Priority(calendar.UrgencyOf(ctx)))
 	var none T
-	address := strings.ToLower(m.Address)
-	if f := x.pace.enter(address); f != nil {
-		return none, f
-	}
-	result, err := send(ctx, x.ews().As(m.Address))
+	client, err := x.at(ctx, m.Address)
 	if err != nil {
-		f := x.fault(step, err)
-		x.pace.leave(address, f, err)
-		return none, f
+		return none, x.fault(calendar.StepConnect, err)
 	}
-	x.pace.leave(address, nil, nil)
+	result, err := send(ctx, client.As(m.Address))
+	x.noteCall(m.Address, err)
+	if err != nil {
+		return none, x.fault(step, err)
+	}
 	x.accepted()
 	return result, nil
 }
+
+// Requests returns the decisions of the scheduler, for metrics.
+func (x *Exchange) Requests() ews.SchedulerStats { return x.opt.Scheduler.Stats() }

@@ -10,21 +10,13 @@ import (
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 )
 
-const (
-	batch    = 25   // items read in one request
-	findMost = 1000 // items found in one request; servers refuse more
-)
+const findMost = 1000 // items found in one request; servers refuse more
 
 // knowledge is what was learned about the server from its answers.
 type knowledge struct {
 	mu        sync.Mutex
 	expands   calendar.Tri // calendar views expand series
 	organizer calendar.Tri // items say IsOrganizer
-	itemNews  bool         // changes are told by item, in a subscription to the calendar alone
-	folderNew int          // times that a change was told by folder only
-	cannotMix bool         // one stream cannot carry the subscriptions of two mailboxes
-	noStream  int          // streams in a row that never began
-	pollUntil time.Time    // no stream is tried before
 }
 
 func (k *knowledge) learn(f func(*knowledge)) {
@@ -72,7 +64,11 @@ func (x *Exchange) Bind(ctx context.Context, m calendar.Mailbox) (calendar.Bindi
 	if err != nil {
 		return calendar.Binding{}, err
 	}
-	server, has := x.ews().ServerTime()
+	client, err := x.at(ctx, m.Address)
+	if err != nil {
+		return calendar.Binding{}, x.fault(calendar.StepConnect, err)
+	}
+	server, has := client.ServerTime()
 	if !has {
 		server = now
 	}
@@ -195,7 +191,7 @@ func corrupt(err error) bool {
 func (x *Exchange) readItems(ctx context.Context, m calendar.Mailbox, refs []ews.ItemRef) ([]ews.CalendarItem, error) {
 	var items []ews.CalendarItem
 	for len(refs) > 0 {
-		n := min(batch, len(refs))
+		n := min(x.batchSize(ctx, m), len(refs))
 		some, left, err := x.readBatch(ctx, m, refs[:n])
 		if err != nil {
 			return nil, err

@@ -229,7 +229,7 @@ func TestCrowdedCalendar(t *testing.T) {
 			t.Errorf("%d entries, %v", len(entries), err)
 		}
 		for _, c := range o.srv.CallsTo("GetItem", annAddr) {
-			if len(c.Items) > batch {
+			if len(c.Items) > 25 {
 				t.Fatalf("%d items in one request", len(c.Items))
 			}
 		}
@@ -248,7 +248,7 @@ func TestViewWhereSomeItemsFail(t *testing.T) {
 			want  calendar.FaultClass
 			n     int
 		}{
-			{ewstest.Fault{Op: "GetItem", Code: "ErrorItemNotFound", InBody: true, Skip: 1}, "", 25},
+			{ewstest.Fault{Op: "GetItem", Code: "ErrorItemNotFound", InBody: true, Skip: 1}, "", 19}, // the second batch has eleven
 			{ewstest.Fault{Op: "GetItem", Code: "ErrorBatchProcessingStopped", InBody: true}, calendar.Wait, 0},
 			{ewstest.Fault{Op: "GetItem", Code: "ErrorItemCorrupt", InBody: true, Skip: 1}, "", 30},
 			{ewstest.Fault{Op: "GetItem", BackOff: time.Minute, InBody: true}, calendar.Wait, 0},

@@ -192,6 +192,12 @@ func class(t *testing.T, err error) calendar.FaultClass {
 	return f.Class
 }
 
+// said is one thing that a watch tells.
+type said struct {
+	notice calendar.Notice
+	err    error
+}
+
 // listener collects what a watch tells.
 type listener struct {
 	mu    sync.Mutex

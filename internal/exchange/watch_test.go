@@ -142,8 +142,11 @@ func TestWatchOneBadMailbox(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if heard := l.take(time.Minute); count(heard, o.bob, calendar.Upsert, made.ID) == 0 || o.srv.Streams() != 1 {
-			t.Errorf("the stream does not carry it: %v", heard)
+		if heard := l.take(time.Minute); count(heard, o.bob, calendar.Upsert, made.ID) == 0 {
+			t.Errorf("it is not watched: %v", heard)
+		}
+		if l.take(time.Hour); o.srv.Streams() != 1 {
+			t.Errorf("%d streams after an hour", o.srv.Streams())
 		}
 	})
 }
@@ -203,6 +206,89 @@ func TestTheAccountIsNotLocked(t *testing.T) {
 		heard = l.take(6 * time.Second)
 		if count(heard, o.ann, calendar.Catchup, "") == 0 || count(heard, o.bob, calendar.Catchup, "") == 0 {
 			t.Errorf("the right password is not taken up: %v", heard)
+		}
+	})
+}
+
+// TestAnotherProgramTakesOver: whoever loses its stream to another program ends
+// and says so, and leaves the mailboxes to it.
+func TestAnotherProgramTakesOver(t *testing.T) {
+	t.Parallel()
+	inOffice(t, ewstest.Exchange2019, nil, func(t *testing.T, o *office) {
+		l := o.watch(o.ann)
+		defer l.stop()
+		l.take(time.Minute)
+		var ids []string
+		for _, c := range o.srv.CallsTo("GetStreamingEvents", "") {
+			ids = c.Subs
+		}
+		ctx, cancel := contextOf(t)
+		defer cancel()
+		go func() {
+			for range o.x.ews().As(annAddr).GetStreamingEvents(ctx, ids, time.Minute) {
+			}
+		}()
+		heard := l.take(time.Second)
+		o.srv.ForgetCalls()
+		l.take(time.Hour)
+		if f, is := errors.AsType[*calendar.Fault](heard[len(heard)-1].err); !is || f.Class != calendar.Taken || len(o.srv.Calls()) != 0 {
+			t.Errorf("the last word was %v; %d calls after it", heard[len(heard)-1].err, len(o.srv.Calls()))
+		}
+	})
+}
+
+// TestBusyMailbox: a mailbox whose server asks for sixty seconds gets not one
+// request in them, to the millisecond, whoever asks; the others flow.
+func TestBusyMailbox(t *testing.T) {
+	t.Parallel()
+	inOffice(t, ewstest.Exchange2019, nil, func(t *testing.T, o *office) {
+		made := o.meeting(ewstest.Item{Subject: "x"})
+		other, err := o.srv.Add(bobAddr, ewstest.Item{Subject: "y", Start: time.Now(), End: time.Now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := o.watch(o.ann, o.bob)
+		defer l.stop()
+		l.take(time.Minute)
+		o.srv.Fail(ewstest.Fault{Op: "GetItem", Mailbox: annAddr, BackOff: time.Minute})
+		if _, err := o.x.Get(t.Context(), o.ann, made.ID); class(t, err) != calendar.Wait {
+			t.Fatal(err)
+		}
+		asked := time.Now()
+		o.srv.ForgetCalls()
+		flowed := 0
+		for time.Since(asked) < 59*time.Second {
+			_, err := o.x.Get(t.Context(), o.ann, made.ID)
+			if f, is := errors.AsType[*calendar.Fault](err); !is || !f.Until.Equal(asked.Add(time.Minute)) {
+				t.Fatalf("after %v: %v", time.Since(asked), err)
+			}
+			_, _, _ = o.x.View(t.Context(), o.ann, calendar.Window{From: asked, To: asked.Add(time.Hour)})
+			_, _ = o.x.Changes(t.Context(), o.ann, "")
+			if _, err := o.x.Get(t.Context(), o.bob, other.ID); err != nil {
+				t.Fatal(err)
+			}
+			flowed++
+			time.Sleep(time.Second - time.Millisecond)
+		}
+		time.Sleep(time.Until(asked.Add(time.Minute - time.Nanosecond)))
+		_, _ = o.x.Get(t.Context(), o.ann, made.ID)
+		for _, c := range o.srv.Calls() {
+			if strings.EqualFold(c.Mailbox, annAddr) {
+				t.Errorf("%s was sent after %v", c.Op, c.At.Sub(asked))
+			}
+		}
+		if n := len(o.srv.CallsTo("GetItem", bobAddr)); n != flowed || n < 59 {
+			t.Errorf("%d requests for the other mailbox", n)
+		}
+		o.meeting(ewstest.Item{Subject: "still told of"})
+		if heard := l.take(time.Nanosecond); count(heard, o.ann, calendar.Upsert, "") == 0 {
+			t.Error("the stream does not flow")
+		}
+		if _, err := o.x.Get(t.Context(), o.ann, made.ID); err != nil {
+			t.Errorf("when the minute is over: %v", err)
+		}
+		if s := o.x.Requests(); s.BackOffs != 1 || s.Halvings != 1 {
+			t.Errorf("stats: %+v", s)
 		}
 	})
 }

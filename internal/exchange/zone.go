@@ -20,7 +20,7 @@ func (x *Exchange) readZones(ctx context.Context, m calendar.Mailbox, masters []
 		}
 	}
 	for len(refs) > 0 {
-		n := min(batch, len(refs))
+		n := min(x.batchSize(ctx, m), len(refs))
 		results, err := ask(ctx, x, m, calendar.StepRead, func(ctx context.Context, mb *ews.Mailbox) ([]ews.ItemResult, error) {
 			return mb.GetItem(ctx, ews.Shape{Fields: ews.Fields("calendar:StartTimeZone")}, refs[:n]...)
 		})
