@@ -1,6 +1,9 @@
 package ews
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Lend has the account's name and password tried by something else than a
 // request over HTTP, such as a bind to a directory, under the same rules: not
@@ -29,3 +32,18 @@ func (a *Account) Lend(ctx context.Context, op, host string, try func(username s
 	}
 	return nil
 }
+
+// SetLockout takes over what the directory's policy says, see
+// [AccountOptions.Hold] and [AccountOptions.Threshold]; a threshold of 0 says
+// that it never locks. A hold that is under way stays as long as it is.
+func (a *Account) SetLockout(hold time.Duration, threshold int) {
+	if threshold == 0 {
+		threshold = 10
+	}
+	a.gate.mu.Lock()
+	defer a.gate.mu.Unlock()
+	a.gate.hold, a.gate.most = orDefault(hold, 30*time.Minute), max(1, threshold/2)
+}
+
+// Account returns the account by which the client calls.
+func (c *Client) Account() *Account { return c.account }

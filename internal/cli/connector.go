@@ -112,6 +112,9 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 		URL: c.Exchange.URL, Username: c.Exchange.Username, PasswordFile: c.Exchange.PasswordFile, CAFile: c.Exchange.CAFile,
 		Timeout: c.Exchange.Timeout, AbsentIsSent: c.Exchange.AbsentSent == "sent", UserAgent: userAgent,
 	}
+	if err := c.Exchange.find(&x, env.logger(c.Log)); err != nil {
+		return node.Options{}, err
+	}
 	password, err := readSecret(env, "exchange.password_file", c.Exchange.PasswordFile, exchangeCredential)
 	if err != nil {
 		return node.Options{}, err

@@ -37,13 +37,29 @@ type adminConfig struct {
 }
 
 type exchangeConfig struct {
-	URL          string        `yaml:"url" example:"https://mail.example.com/EWS/Exchange.asmx" help:"Address of Exchange Web Services"`
-	Username     string        `yaml:"username" example:"EXAMPLE\\svc-koyomi" help:"The service account: DOMAIN\\name or name@domain"`
-	PasswordFile string        `yaml:"password_file" example:"/etc/koyomi/exchange-password" help:"File that holds the service account's password and nothing else; without it the systemd credential exchange-password is used"`
-	CAFile       string        `yaml:"ca_file" help:"PEM file of the certificate authority, where the system does not know it"`
-	Timeout      time.Duration `yaml:"timeout" default:"60s" help:"Longest wait for an answer, streams apart"`
-	AbsentSent   string        `yaml:"absent_counts_as" default:"unknown" allowed:"unknown sent" help:"What it means where the server never says whether an invitation was sent"`
-	Profile      string        `yaml:"profile" help:"File that \"koyomi check --write A B --profile FILE\" has written: how this server treats bodies; without it a body that Outlook stored as RTF is written back as HTML"`
+	URL          string             `yaml:"url" example:"https://mail.example.com/EWS/Exchange.asmx" help:"Address of Exchange Web Services; leave it out to have each mailbox's server found by Autodiscover"`
+	Autodiscover autodiscoverConfig `yaml:"autodiscover" help:"How the servers are found where url is left out"`
+	Directory    directoryConfig    `yaml:"directory" help:"Active Directory"`
+	Username     string             `yaml:"username" example:"EXAMPLE\\svc-koyomi" help:"The service account: DOMAIN\\name or name@domain"`
+	PasswordFile string             `yaml:"password_file" example:"/etc/koyomi/exchange-password" help:"File that holds the service account's password and nothing else; without it the systemd credential exchange-password is used"`
+	CAFile       string             `yaml:"ca_file" help:"PEM file of the certificate authority, where the system does not know it"`
+	Timeout      time.Duration      `yaml:"timeout" default:"60s" help:"Longest wait for an answer, streams apart"`
+	AbsentSent   string             `yaml:"absent_counts_as" default:"unknown" allowed:"unknown sent" help:"What it means where the server never says whether an invitation was sent"`
+	Profile      string             `yaml:"profile" help:"File that \"koyomi check --write A B --profile FILE\" has written: how this server treats bodies; without it a body that Outlook stored as RTF is written back as HTML"`
+}
+
+// autodiscoverConfig says how the server of each mailbox is found.
+type autodiscoverConfig struct {
+	AllowedHosts []string `yaml:"allowed_hosts" example:"[autodiscover.example.com, mail.example.com]" help:"Hosts that may get the service account's password, each written out, with :port where it is not 443: those of Autodiscover and those of Exchange Web Services that it names; others are listed as pending and get nothing"`
+	BlockedHosts []string `yaml:"blocked_hosts" help:"Hosts that are not even asked without a password"`
+	RootDomain   bool     `yaml:"root_domain" default:"false" help:"Also try https://domain/, where most organisations have their web site"`
+}
+
+// directoryConfig says how Active Directory is read, with the service account.
+type directoryConfig struct {
+	Servers []string `yaml:"servers" example:"[dc1.corp.example.com]" help:"Domain controllers, asked over LDAPS: they say by service connection points where Autodiscover is, and how soon a wrong password locks the account; hosts that they name are allowed"`
+	Site    string   `yaml:"site" help:"Site of this computer in Active Directory: its Exchange servers come first"`
+	CAFile  string   `yaml:"ca_file" help:"PEM file of the certificate authority of the domain controllers, where the system does not know it"`
 }
 
 type peerConfig struct {
@@ -153,6 +169,10 @@ func (c *connectorConfig) check() error {
 
 // check is what `koyomi check` needs of it.
 func (c *exchangeConfig) check() error {
+	if c.URL == "" && (len(c.Autodiscover.AllowedHosts) > 0 || len(c.Directory.Servers) > 0) {
+		_, err := c.trust()
+		return firstOf(errors.Join(err, need("exchange.username", c.Username)))
+	}
 	return firstOf(errors.Join(needURL("exchange.url", c.URL), need("exchange.username", c.Username)))
 }
 

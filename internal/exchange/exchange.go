@@ -13,13 +13,20 @@ import (
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/ews/activedirectory"
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 )
 
 // Options are one Exchange and the account by which it is used.
 type Options struct {
-	URL      string
-	Username string
+	URL string
+	// Autodiscover finds the server of each mailbox where URL is empty.
+	Autodiscover *Autodiscover
+	// Directory is Active Directory, as which the account signs in there, too:
+	// Autodiscover asks it, and its lockout policy says how long a refused
+	// password rests. Account and DialContext in it are not looked at.
+	Directory *activedirectory.DirectoryOptions
+	Username  string
 	// PasswordFile holds the password and nothing else. It is looked at every
 	// five seconds: new content is tried at once. Password is used where there
 	// is no file.
@@ -53,9 +60,10 @@ const lookEvery = 5 * time.Second
 // Exchange reads, follows and writes calendars. It is safe for use by several
 // goroutines at once.
 type Exchange struct {
-	opt  Options
-	log  *slog.Logger
-	know knowledge
+	opt    Options
+	log    *slog.Logger
+	know   knowledge
+	finder *finder // nil: all mailboxes are at the URL
 
 	mu      sync.Mutex
 	client  *ews.Client
@@ -102,6 +110,13 @@ func New(opt Options) (*Exchange, error) {
 	x := &Exchange{
 		opt: opt, log: opt.Log,
 		files: map[string][]byte{}, renewed: make(chan struct{}), folders: map[string]folder{},
+	}
+	if opt.Autodiscover != nil && opt.URL == "" {
+		find, err := newFinder(x, *opt.Autodiscover)
+		if err != nil {
+			return nil, err
+		}
+		x.finder, x.opt.URL = find, nowhere
 	}
 	if opt.PasswordFile != "" {
 		data, err := os.ReadFile(opt.PasswordFile)
@@ -150,6 +165,9 @@ func (x *Exchange) credentials() ews.Credentials {
 func (x *Exchange) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	var further sync.WaitGroup
+	further.Go(func() { x.runFurther(ctx) })
+	defer further.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -220,6 +238,9 @@ func (x *Exchange) TryNow() {
 // retry has everybody try at once what is waited with.
 func (x *Exchange) retry() {
 	x.opt.Scheduler.TryNow()
+	if x.finder != nil {
+		x.finder.tryNow()
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	close(x.renewed)
