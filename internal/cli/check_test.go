@@ -204,6 +204,9 @@ func TestExchangeRefuses(t *testing.T) {
 		"--auth kerberos":                  `not "kerberos"`,
 		"--ca-out x":                       "--ca-out goes with --tls",
 		"--users=-1":                       "0 or more",
+		"--back-ends 0":                    "1 to 99",
+		"--dialect-file /nowhere.json":     "/nowhere.json cannot be read: no such file",
+		"--dialect-file check_test.go":     "check_test.go: profile: not JSON at byte 1",
 		"--listen " + busy.Addr().String(): "the address is in use by another program",
 		"--tls --ca-out /nowhere/at/all/c.pem --listen 127.0.0.1:0": "cannot be written",
 	} {
@@ -211,6 +214,23 @@ func TestExchangeRefuses(t *testing.T) {
 		if code == 0 || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, %s", args, code, stderr)
 		}
+	}
+}
+
+// TestExchangePlaysAProfile: the file's dialect is played, by two back ends.
+func TestExchangePlaysAProfile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "profile.json")
+	if err := os.WriteFile(file, []byte(`{"name":"Head office","dialect":"exchange2016","server_version":"15.1.2507.58"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, stop := background(t, "exchange", "--listen", "127.0.0.1:0", "--users", "2", "--dialect-file", file, "--back-ends", "2")
+	url := strings.TrimSpace(strings.TrimPrefix(out.line(t, " at "), "Exchange simulator (exchange2016) at "))
+	if code, steps := checkJSON(t, "--config", checkConfig(t, url, "password"), "user0001@example.com", "user0002@example.com"); code != 0 {
+		t.Errorf("exit code %d: %s", code, names(steps))
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 
