@@ -14,7 +14,7 @@ import (
 func (s *session) bySignIn(ctx context.Context, a *attempt, p pass, again bool) (*http.Response, outcome) {
 	bind := s.account.binds(a.host)
 	resp, o := s.onConnection(ctx, a, p, again, bind)
-	if o.verdict != refused || !bind || o.err.Code == CodeAccountLocked || a.req.URL.Scheme != "https" || !s.account.gate.retry(p) {
+	if o.verdict != refused || !bind || o.err.Code != CodeAuthFailed || a.req.URL.Scheme != "https" || !s.account.gate.retry(p) {
 		return resp, o
 	}
 	other, without := s.onConnection(ctx, a, p, true, false)
