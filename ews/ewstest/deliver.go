@@ -211,6 +211,7 @@ func (p *post) copyOf(box *mailbox, it *Item) *Item {
 	c.Categories, c.Created, c.Occurrence = nil, time.Time{}, ""
 	c.intended, c.Busy = orElse(it.Busy, "Busy"), "Tentative"
 	c.State = StateMeeting | StateReceived | it.State&StateCancelled
+	c.Unsent = false
 	c.RequestSent, c.Response, c.Replied, c.Reminder = true, ResponseNone, time.Time{}, 15
 	c.Attendees = slices.Clone(it.Attendees)
 	for i := range c.Attendees {

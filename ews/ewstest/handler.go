@@ -457,6 +457,8 @@ func (r *request) operation() func(*request) error {
 		return (*request).deleteItem
 	case "MoveItem":
 		return (*request).moveItem
+	case "CopyItem":
+		return (*request).copyItem
 	case "GetUserOofSettings":
 		return (*request).getUserOofSettings
 	case "SetUserOofSettings":

@@ -103,6 +103,7 @@ type Item struct {
 	Attendees   []Attendee
 	State       int    // StateMeeting and so on
 	RequestSent bool   // MeetingRequestWasSent
+	Unsent      bool   // of the organizer's copy: changed since attendees were told, so that Outlook offers to send an update
 	Response    string // MyResponseType
 	Replied     time.Time
 	Sequence    int
@@ -303,7 +304,7 @@ func copyFields(dst, src *Item, set Fields) {
 		dst.Response, dst.Replied = src.Response, src.Replied
 	}
 	if set&FieldState != 0 {
-		dst.State, dst.RequestSent = src.State, src.RequestSent
+		dst.State, dst.RequestSent, dst.Unsent = src.State, src.RequestSent, src.Unsent
 	}
 }
 

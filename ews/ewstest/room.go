@@ -16,11 +16,25 @@ type Room struct {
 	DeleteComments        bool // the body is lost
 	RemovePrivateProperty bool // private meetings become normal
 	KeepRequests          bool // the request stays in the Inbox after the answer
+
+	// What a series may collide with and still be booked, its free occurrences
+	// accepted and the others declined one by one: so many percent of its
+	// occurrences, and so many of them. Where either is more, all is declined.
+	ConflictPercentageAllowed int
+	MaximumConflictInstances  int
+
+	BookingWindowInDays     int           // how far ahead it can be booked; 0: no limit
+	EnforceSchedulingWindow bool          // a series that goes on beyond that is declined; else what lies beyond is not looked at
+	MaximumDuration         time.Duration // of a meeting; 0: no limit
+	NoRecurringMeetings     bool          // series are declined
 }
 
 // DefaultRoom returns what a room does when nobody has changed its settings.
 func DefaultRoom() Room {
-	return Room{AutoAccept: true, DeleteSubject: true, AddOrganizerToSubject: true, DeleteComments: true, RemovePrivateProperty: true}
+	return Room{
+		AutoAccept: true, DeleteSubject: true, AddOrganizerToSubject: true, DeleteComments: true, RemovePrivateProperty: true,
+		BookingWindowInDays: 180, EnforceSchedulingWindow: true, MaximumDuration: 24 * time.Hour,
+	}
 }
 
 // processRoom does what a room's calendar assistant does with a request: it
@@ -44,11 +58,7 @@ func (p *post) processRoom(b *mailbox, copy, letter *Item, m meeting) {
 	if !b.room.AutoAccept || (letter.Kind == "InformationalUpdate" && !p.s.opt.Profile.roomAnswers()) {
 		return
 	}
-	kind := answers["AcceptItem"]
-	if !b.room.AllowConflicts && p.conflicts(b, t.it) {
-		kind = answers["DeclineItem"]
-	}
-	p.answer(t, kind, letter.Subject, nil, true, false)
+	p.book(b, t, letter.Subject)
 	if !b.room.KeepRequests {
 		b.move(p.now, b.setRead(p.now, letter, true), deletedFolder)
 	}
@@ -72,9 +82,63 @@ func (r *Room) strip(it *Item) *Item {
 	return c
 }
 
-// conflicts reports whether a room is taken when a meeting wants it. Of a
-// series, the next half year counts.
-func (p *post) conflicts(b *mailbox, it *Item) bool {
+// book answers for a room: accepts, declines, or accepts a series and declines
+// the occurrences at which the room is taken.
+func (p *post) book(b *mailbox, t *target, subject string) {
+	accept, decline := answers["AcceptItem"], answers["DeclineItem"]
+	taken, of := p.conflicts(b, t.single)
+	r := b.room
+	tooMany := len(taken) > r.MaximumConflictInstances || 100*len(taken) > r.ConflictPercentageAllowed*of
+	if t.single.Recurrence == nil {
+		tooMany = len(taken) > 0
+	}
+	if p.againstPolicy(r, t.single) || tooMany && !r.AllowConflicts {
+		p.answer(t, decline, subject, nil, true, false)
+		return
+	}
+	p.answer(t, accept, subject, nil, true, false)
+	if r.AllowConflicts || t.single.Recurrence == nil {
+		return
+	}
+	for _, w := range taken {
+		series := b.item(calendarFolder, t.it.num)
+		if series == nil {
+			return
+		}
+		if o, found := series.occurrenceAt(p.s.zones.location(series.Zone), w.original); found {
+			p.answer(&target{box: b, it: series, occ: o, single: series.occurrence(o)}, decline, subject, nil, true, false)
+		}
+	}
+}
+
+// againstPolicy reports whether a room may not be booked in this way, free or
+// not.
+func (p *post) againstPolicy(r *Room, it *Item) bool {
+	if r.MaximumDuration > 0 && it.End.Sub(it.Start) > r.MaximumDuration || r.NoRecurringMeetings && it.Recurrence != nil {
+		return true
+	}
+	if r.BookingWindowInDays == 0 {
+		return false
+	}
+	limit := p.now.AddDate(0, 0, r.BookingWindowInDays)
+	if it.Start.After(limit) {
+		return true
+	}
+	if it.Recurrence == nil || !r.EnforceSchedulingWindow {
+		return false
+	}
+	beyond := false
+	loc := p.s.zones.location(it.Zone)
+	it.series(loc, dayOf(limit.In(loc)), false, func(o occurrence) bool {
+		beyond = o.start.After(limit)
+		return !beyond
+	})
+	return beyond
+}
+
+// conflicts returns when a room is taken of what a meeting wants, and how often
+// it wants it. Of a series, the half year from now counts.
+func (p *post) conflicts(b *mailbox, it *Item) (taken []occurrence, of int) {
 	loc := p.s.zones.location(it.Zone)
 	wanted := []occurrence{{start: it.Start, end: it.End}}
 	if it.Recurrence != nil {
@@ -84,9 +148,10 @@ func (p *post) conflicts(b *mailbox, it *Item) bool {
 	for _, w := range wanted {
 		for _, busy := range p.s.busyTimes(b, w.start, w.end) {
 			if busy.uid != it.UID && busy.status != "Free" {
-				return true
+				taken = append(taken, w)
+				break
 			}
 		}
 	}
-	return false
+	return taken, len(wanted)
 }

@@ -343,7 +343,9 @@ func (u *updating) plan() (mailing, error) {
 		standard = 0
 	}
 	times := u.p.s.opt.Profile.mailsTo(u.mode, standard)
+	untold := u.before.Unsent || u.before.RequestSent && u.before.IsOrganizer()
 	if u.mode == "" || (u.mode == "SendToNone" && times == 0) || !u.after.isCalendar() {
+		u.after.Unsent = untold
 		return m, nil
 	}
 	if !u.before.IsOrganizer() {
@@ -369,7 +371,7 @@ func (u *updating) plan() (mailing, error) {
 	}
 	u.after.State |= StateMeeting
 	u.after.RequestSent = true
-	u.after.Unsent = u.before.Unsent && strings.Contains(u.mode, "Changed") // those who were not told do not know it yet
+	u.after.Unsent = untold && times == 0 // those who were not told do not know it yet
 	u.set |= FieldState
 	if m.significant {
 		u.after.Sequence++
