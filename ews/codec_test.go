@@ -374,6 +374,13 @@ func FuzzDecodeItem(f *testing.F) {
 		item, _, _ := strings.Cut(rest, "</t:CalendarItem>")
 		f.Add(item)
 	}
+	f.Add(`<MimeContent CharacterSet="UTF-8">QkVHSU4=</MimeContent><IsDraft>true</IsDraft><ResponseObjects><AcceptItem/><DeclineItem/></ResponseObjects>
+		<TextBody BodyType="Text" IsTruncated="true">x</TextBody><AppointmentReplyTime>2026-11-23T09:00:00Z</AppointmentReplyTime>
+		<RequiredAttendees><Attendee><Mailbox><Name>A</Name></Mailbox><ProposedStart>2026-11-23T09:00:00Z</ProposedStart><ProposedEnd>2026-11-23T10:00:00Z</ProposedEnd></Attendee></RequiredAttendees>
+		<AllowNewTimeProposal>false</AllowNewTimeProposal><DoNotForwardMeeting>true</DoNotForwardMeeting><EndWallClock>2026-11-23T18:00:00+09:00</EndWallClock>
+		<RightsManagementLicenseData><RightsManagedMessageDecryptionStatus>3</RightsManagedMessageDecryptionStatus><EditAllowed>false</EditAllowed><ModifyRecipientsAllowed>true</ModifyRecipientsAllowed><ExtractAllowed>true</ExtractAllowed><ProgrammaticAccessAllowed>false</ProgrammaticAccessAllowed><IsOwner>true</IsOwner></RightsManagementLicenseData>
+		<ExtendedProperty><ExtendedFieldURI PropertySetId="11000e07-b51b-40d6-af21-caa85edab1d0" PropertyId="11" PropertyType="StringArray"/><Values><Value>a</Value><Value>b</Value></Values></ExtendedProperty>
+		<ExtendedProperty><ExtendedFieldURI PropertyTag="0x1016" PropertyType="Integer"/><Value>2</Value></ExtendedProperty>`)
 	f.Add("<Subject>a\x00&#x0;&#xD83D;&#xFFFE; & &lt b<![CDATA[&amp;]]></Subject><Categories><String>\xff</String></Categories>")
 	f.Fuzz(func(t *testing.T, item string) {
 		doc := "<Items xmlns:t='t' xmlns:m='m'><CalendarItem>" + item + "</CalendarItem></Items>"

@@ -78,7 +78,7 @@ func writable() []string {
 		"item:ReminderMinutesBeforeStart", "", "item:Culture",
 		"calendar:UID", "calendar:Start", "calendar:End", "calendar:IsAllDayEvent", "calendar:LegacyFreeBusyStatus", "calendar:Location",
 		"calendar:IsResponseRequested", "calendar:RequiredAttendees", "calendar:OptionalAttendees", "calendar:Resources",
-		"calendar:Recurrence", "calendar:StartTimeZone", "calendar:EndTimeZone",
+		"calendar:Recurrence", "calendar:StartTimeZone", "calendar:EndTimeZone", "calendar:AllowNewTimeProposal",
 	}
 }
 
@@ -140,6 +140,8 @@ func (it *CalendarItem) has(uri string) bool {
 		return len(it.OptionalAttendees) > 0
 	case "calendar:Resources":
 		return len(it.Resources) > 0
+	case "calendar:AllowNewTimeProposal":
+		return it.AllowNewTimeProposal != nil
 	case "calendar:Recurrence":
 		return it.Recurrence != nil
 	case "calendar:StartTimeZone":
@@ -215,6 +217,8 @@ func (r *request) appointmentProperty(uri, name string, it *CalendarItem) {
 		r.Leaf(name, "", "Id", it.StartTimeZone)
 	case "calendar:EndTimeZone":
 		r.Leaf(name, "", "Id", it.EndTimeZone)
+	case "calendar:AllowNewTimeProposal":
+		r.optTruth(name, it.AllowNewTimeProposal)
 	default:
 		r.refuse("the property " + uri + " cannot be written")
 	}

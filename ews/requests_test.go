@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,26 +15,32 @@ import (
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
 )
 
-// everyRequest has one call for each shape of request that the client sends.
-func everyRequest() map[string]func(context.Context, *Mailbox) {
+// fullItem has a value for every property that can be written.
+func fullItem() CalendarItem {
 	day := utc("2026-11-23T00:00:00Z")
-	id := ItemID{ID: "AAMk=", ChangeKey: "EAAA"}
-	full := CalendarItem{
+	return CalendarItem{
 		ItemClass: "IPM.Appointment", Subject: "A & B < C\x00\x0b", Sensitivity: "Private", Body: &Body{Type: BodyHTML, Content: "<p>x</p>\r\n"},
 		Categories: []string{"red", "blue"}, Importance: "High", ReminderIsSet: ptr(true), ReminderMinutes: ptr(15), Culture: "ja-JP",
 		UID: "u-1", Start: day.Add(9 * time.Hour), End: day.Add(10 * time.Hour), IsAllDay: true, Status: Busy, Location: "@meet",
-		IsResponseRequested: ptr(false),
-		RequiredAttendees:   []Attendee{{EmailAddress: EmailAddress{Name: "B", Address: "b@example.com", RoutingType: "SMTP"}}},
-		OptionalAttendees:   []Attendee{{EmailAddress: EmailAddress{Address: "c@example.com"}}},
-		Resources:           []Attendee{{EmailAddress: EmailAddress{Address: "room@example.com"}}},
-		Recurrence:          &Recurrence{Pattern: Weekly, Interval: 2, DaysOfWeek: []string{"Monday", "Friday"}, FirstDayOfWeek: "Sunday", StartDate: "2026-11-23", Count: 5},
-		StartTimeZone:       "Tokyo Standard Time", EndTimeZone: "Tokyo Standard Time",
+		IsResponseRequested: ptr(false), AllowNewTimeProposal: ptr(false),
+		RequiredAttendees: []Attendee{{EmailAddress: EmailAddress{Name: "B", Address: "b@example.com", RoutingType: "SMTP"}}},
+		OptionalAttendees: []Attendee{{EmailAddress: EmailAddress{Address: "c@example.com"}}},
+		Resources:         []Attendee{{EmailAddress: EmailAddress{Address: "room@example.com"}}},
+		Recurrence:        &Recurrence{Pattern: Weekly, Interval: 2, DaysOfWeek: []string{"Monday", "Friday"}, FirstDayOfWeek: "Sunday", StartDate: "2026-11-23", Count: 5},
+		StartTimeZone:     "Tokyo Standard Time", EndTimeZone: "Tokyo Standard Time",
 		Extended: []ExtendedProperty{
 			{Field: PublicString("KoyomiJoin"), Value: "https://meet.example.com/x"},
 			{Field: ExtendedField{Set: "11000e07-b51b-40d6-af21-caa85edab1d0", ID: 11, Type: "StringArray"}, Values: []string{"a", "b"}},
 			{Field: ExtendedField{Tag: "0x1016", Type: "Integer"}, Value: "3"},
 		},
 	}
+}
+
+// everyRequest has one call for each shape of request that the client sends.
+func everyRequest() map[string]func(context.Context, *Mailbox) {
+	day := utc("2026-11-23T00:00:00Z")
+	id := ItemID{ID: "AAMk=", ChangeKey: "EAAA"}
+	full := fullItem()
 	recurring := func(r Recurrence) CalendarItem {
 		r.StartDate = "2026-11-23"
 		return CalendarItem{Subject: "s", Start: day, End: day.Add(time.Hour), Recurrence: &r}
@@ -57,12 +64,12 @@ func everyRequest() map[string]func(context.Context, *Mailbox) {
 			m.GetItem(ctx, CalendarShape(BodyBest, ConferenceFields()...), id.Ref(), id.OccurrenceAt(3), id.MasterOf())
 		},
 		"getitem_shape": func(ctx context.Context, m *Mailbox) {
-			m.GetItem(ctx, Shape{Base: AllProperties, BodyType: BodyText, FilterHTML: true, MaximumBodySize: 1 << 20,
+			m.GetItem(ctx, Shape{Base: AllProperties, BodyType: BodyText, FilterHTML: true, BlockImages: true, MIME: true, MaximumBodySize: 1 << 20,
 				Fields: []PropertyPath{Field("item:TextBody"), {URI: "item:InternetMessageHeader", Index: "Content-Class"}}}, ItemID{ID: "A"}.Ref())
 		},
 		"syncfolderitems": func(ctx context.Context, m *Mailbox) { m.SyncFolderItems(ctx, SyncFolderItemsRequest{}) },
 		"syncfolderitems_state": func(ctx context.Context, m *Mailbox) {
-			m.SyncFolderItems(ctx, SyncFolderItemsRequest{State: "H4sI=", Max: 9999})
+			m.SyncFolderItems(ctx, SyncFolderItemsRequest{State: "H4sI=", Max: 9999, Ignore: []ItemID{{ID: "A"}, id}})
 		},
 		"subscribe": func(ctx context.Context, m *Mailbox) { m.Subscribe(ctx, SubscribeRequest{}) },
 		"subscribe_all": func(ctx context.Context, m *Mailbox) {
@@ -209,6 +216,115 @@ func TestRequestsSchema(t *testing.T) {
 	validate(t, bodies)
 }
 
+// TestVariantsSchema validates what every combination of options makes: each
+// shape, each way to name items and folders, each form of extended property,
+// each single property set and each created alone, and every pattern and range
+// of a series.
+func TestVariantsSchema(t *testing.T) {
+	t.Parallel()
+	var docs []string
+	add := func(op string, write func(*request)) {
+		c, err := newCall(&Mailbox{address: "user@example.com"}, op, version2013SP1, write)
+		if err != nil {
+			t.Fatalf("%s: %v", op, err)
+		}
+		docs = append(docs, bodyOf(t, string(c.payload)))
+	}
+	for _, s := range shapeVariants() {
+		add("GetItem", func(r *request) { writeGetItem(r, s, []ItemRef{{ItemID: ItemID{ID: "A"}}}) })
+		add("FindItem", FindItemRequest{Shape: s, Start: utc("2026-11-23T00:00:00Z"), End: utc("2026-11-24T00:00:00Z")}.write)
+		add("SyncFolderItems", SyncFolderItemsRequest{Shape: s}.write)
+	}
+	for _, id := range []ItemID{{ID: "A"}, {ID: "A", ChangeKey: "K"}} {
+		for _, ref := range []ItemRef{id.Ref(), id.OccurrenceAt(1), id.MasterOf()} {
+			add("GetItem", func(r *request) { writeGetItem(r, Shape{}, []ItemRef{ref, ref}) })
+			add("UpdateItem", UpdateItemRequest{Changes: []ItemChange{{Item: ref, Updates: []FieldUpdate{Delete(Field("item:Body"))}}}}.write)
+		}
+		for _, action := range []MeetingAction{AcceptItem, TentativelyAcceptItem, DeclineItem, CancelCalendarItem} {
+			for _, d := range []Disposition{"", SaveOnly, SendOnly, SendAndSaveCopy} {
+				for _, b := range []*Body{nil, {Type: BodyText}, {Type: BodyHTML, Content: "<p>x</p>"}} {
+					add("CreateItem", RespondRequest{Action: action, Item: id, Body: b, Disposition: d}.write)
+				}
+			}
+		}
+	}
+	full := fullItem()
+	for _, uri := range writable() {
+		if uri == "" {
+			continue
+		}
+		for _, send := range []SendMode{"", SendToNone, SendOnlyToAll, SendToAllAndSaveCopy, SendOnlyToChanged, SendToChangedAndSaveCopy} {
+			add("UpdateItem", UpdateItemRequest{Send: send, SuppressReadReceipts: true, Changes: []ItemChange{{Item: ItemID{ID: "A"}.Ref(), Updates: []FieldUpdate{Set(uri, full)}}}}.write)
+		}
+		add("CreateItem", func(r *request) {
+			r.Start("m:CreateItem", "SendMeetingInvitations", "SendToNone")
+			r.Start("m:Items")
+			r.Start("t:CalendarItem")
+			r.property(uri, &full)
+			r.End()
+			r.End()
+			r.End()
+		})
+	}
+	for _, f := range extendedVariants() {
+		p := ExtendedProperty{Field: f, Value: "dg==", Values: []string{"a", "b"}}
+		add("UpdateItem", UpdateItemRequest{Changes: []ItemChange{{Item: ItemID{ID: "A"}.Ref(), Updates: []FieldUpdate{SetProperty(p), DeleteProperty(f)}}}}.write)
+		add("FindItem", FindItemRequest{Equal: &p}.write)
+	}
+	for _, rec := range recurrenceVariants() {
+		add("UpdateItem", UpdateItemRequest{Changes: []ItemChange{{Item: ItemID{ID: "A"}.Ref(), Updates: []FieldUpdate{Set("calendar:Recurrence", CalendarItem{Recurrence: &rec})}}}}.write)
+	}
+	if len(docs) < 300 {
+		t.Errorf("%d variants only", len(docs))
+	}
+	validate(t, docs)
+}
+
+func shapeVariants() []Shape {
+	var list []Shape
+	for _, base := range []BaseShape{"", IDOnly, DefaultShape, AllProperties} {
+		for _, body := range []BodyType{"", BodyHTML, BodyText, BodyBest} {
+			for _, on := range []bool{false, true} {
+				s := Shape{Base: base, BodyType: body, FilterHTML: on, BlockImages: on, MIME: on, Fields: CalendarShape(body, ConferenceFields()...).Fields}
+				if on {
+					s.MaximumBodySize, s.Fields = 1000, nil
+				}
+				list = append(list, s)
+			}
+		}
+	}
+	return append(list, ViewShape(), Shape{Fields: append(Fields("item:TextBody", "calendar:StartTimeZone", "calendar:EndWallClock", "item:ResponseObjects", "calendar:AppointmentReplyTime",
+		"calendar:AllowNewTimeProposal", "calendar:DoNotForwardMeeting", "item:IsDraft"), PropertyPath{URI: "item:InternetMessageHeader", Index: "X"})})
+}
+
+func extendedVariants() []ExtendedField {
+	var list []ExtendedField
+	for _, set := range []string{"Meeting", "Appointment", "Common", "PublicStrings", "Address", "InternetHeaders", "CalendarAssistant", "UnifiedMessaging",
+		"Task", "Sharing", "11000e07-b51b-40d6-af21-caa85edab1d0"} {
+		list = append(list, ExtendedField{Set: set, Name: "n", Type: "String"}, ExtendedField{Set: set, ID: 35, Type: "Binary"})
+	}
+	for _, typ := range []string{"Boolean", "Double", "Integer", "Long", "Short", "SystemTime", "CLSID", "StringArray", "BinaryArray", "IntegerArray"} {
+		list = append(list, ExtendedField{Tag: "0x1016", Type: typ})
+	}
+	return list
+}
+
+func recurrenceVariants() []Recurrence {
+	var list []Recurrence
+	for _, r := range []Recurrence{
+		{Pattern: Daily}, {Pattern: Daily, Interval: 3}, {Pattern: Weekly, DaysOfWeek: []string{"Monday"}},
+		{Pattern: Weekly, Interval: 2, DaysOfWeek: []string{"Monday", "Sunday"}, FirstDayOfWeek: "Monday"},
+		{Pattern: AbsoluteMonthly, DayOfMonth: 31}, {Pattern: RelativeMonthly, DaysOfWeek: []string{"Day"}, DayOfWeekIndex: "First"},
+		{Pattern: AbsoluteYearly, DayOfMonth: 29, Month: "February"}, {Pattern: RelativeYearly, DaysOfWeek: []string{"WeekendDay"}, DayOfWeekIndex: "Last", Month: "May"},
+	} {
+		r.StartDate = "2026-11-23"
+		byDate, byCount := r, r
+		byDate.EndDate, byCount.Count = "2027-11-23", 7
+		list = append(list, r, byDate, byCount)
+	}
+	return list
+}
+
 func goldenNames(t *testing.T) []string {
 	names, err := filepath.Glob(filepath.Join("testdata", "requests", "*.xml"))
 	if err != nil {
@@ -242,7 +358,7 @@ func validate(t *testing.T, docs []string) {
 	dir := t.TempDir()
 	args := []string{"--noout", "--nonet", "--schema", linkSchema(t, schema, dir)}
 	for i, doc := range docs {
-		path := filepath.Join(dir, string(rune('A'+i/26))+string(rune('a'+i%26))+".xml")
+		path := filepath.Join(dir, strconv.Itoa(i)+".xml")
 		if err := os.WriteFile(path, []byte(doc), 0o600); err != nil {
 			t.Fatal(err)
 		}

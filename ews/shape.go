@@ -237,11 +237,17 @@ func (r *request) shape(s Shape) {
 		base = IDOnly
 	}
 	r.Leaf("t:BaseShape", string(base))
+	if s.MIME {
+		r.Leaf("t:IncludeMimeContent", "true")
+	}
 	if s.BodyType != "" {
 		r.Leaf("t:BodyType", string(s.BodyType))
 	}
 	if s.FilterHTML {
 		r.Leaf("t:FilterHtmlContent", "true")
+	}
+	if s.BlockImages {
+		r.Leaf("t:BlockExternalImages", "true")
 	}
 	if s.MaximumBodySize > 0 {
 		r.Leaf("t:MaximumBodySize", strconv.Itoa(s.MaximumBodySize))

@@ -9,9 +9,10 @@ import (
 // SyncFolderItemsRequest says from where to synchronise.
 type SyncFolderItemsRequest struct {
 	Folder FolderRef
-	State  string // of the page before; empty: from the beginning
-	Max    int    // most changes to return; default and most 512
-	Shape  Shape  // zero: ids only, which costs the server the least
+	State  string   // of the page before; empty: from the beginning
+	Max    int      // most changes to return; default and most 512
+	Ignore []ItemID // items of which nothing is to be reported
+	Shape  Shape    // zero: ids only, which costs the server the least
 }
 
 // SyncKind is what happened to an item ([MS-OXWSSYNC] SyncFolderItemsChangesType).
@@ -83,6 +84,13 @@ func (req SyncFolderItemsRequest) write(r *request) {
 	r.folders("m:SyncFolderId", []FolderRef{req.Folder})
 	if req.State != "" {
 		r.Leaf("m:SyncState", req.State)
+	}
+	if len(req.Ignore) > 0 {
+		r.Start("m:Ignore")
+		for _, id := range req.Ignore {
+			r.itemID("t:ItemId", id)
+		}
+		r.End()
 	}
 	r.Leaf("m:MaxChangesReturned", strconv.Itoa(min(orDefault(req.Max, 512), 512)))
 	r.Leaf("m:SyncScope", "NormalItems")

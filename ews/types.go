@@ -278,6 +278,8 @@ type Shape struct {
 	Base            BaseShape // default IDOnly
 	BodyType        BodyType  // default: the server's, which is BodyBest
 	FilterHTML      bool      // have scripts taken out of HTML bodies
+	BlockImages     bool      // have the addresses of images elsewhere taken out of HTML bodies
+	MIME            bool      // give CalendarItem.MimeContent, which costs the server the most and fails for some items
 	MaximumBodySize int       // bytes; 0: whole
 	Fields          []PropertyPath
 }
