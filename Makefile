@@ -5,8 +5,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-APT  := chromium fonts-noto-cjk python3-exchangelib libxml2-utils libreoffice-writer-nogui gcc libc6-dev
+APT  := chromium fonts-noto-cjk python3-exchangelib libxml2-utils libreoffice-writer-nogui gcc libc6-dev \
+        curl openssl davmail default-jre-headless haproxy nginx squid dnsmasq-base \
+        apache2 libapache2-mod-auth-gssapi gss-ntlmssp \
+        samba samba-ad-provision samba-dsdb-modules samba-vfs-modules python3-samba
 UI   := internal/web/ui
+NPM  := $(UI) internal/systemtest/foreign/testdata/ewsjs
 LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 TESTFLAGS ?=
@@ -23,18 +27,21 @@ build: ## the release binary in dist/: static, stripped
 demo: ## everything on loopback, with a simulated Exchange
 	go run ./cmd/koyomi demo
 
-deps: ## install by name what the tests need and is missing
+deps: ## install by name what the tests need and is missing; no package starts its daemon
 	@missing=$$(for p in $(APT); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done | xargs); \
 	if [ -n "$$missing" ]; then \
+	  rc=/usr/sbin/policy-rc.d; if [ ! -e $$rc ]; then \
+	    trap "$(SUDO) rm -f $$rc" EXIT; printf '#!/bin/sh\nexit 101\n' | $(SUDO) tee $$rc >/dev/null; $(SUDO) chmod 755 $$rc; \
+	  fi; \
 	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
-	@cmp -s $(UI)/package-lock.json $(UI)/node_modules/.lock || \
-	  { (cd $(UI) && npm ci --no-audit --no-fund --loglevel=error) && cp $(UI)/package-lock.json $(UI)/node_modules/.lock; }
+	@for d in $(NPM); do cmp -s $$d/package-lock.json $$d/node_modules/.lock || \
+	  { (cd $$d && npm ci --no-audit --no-fund --loglevel=error) && cp $$d/package-lock.json $$d/node_modules/.lock || exit 1; }; done
 	@go mod download
 
 test: ## everything: unit tests with the race detector, a third-party client, the browser; installs nothing
 	@missing=$$(for p in $(APT); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done | xargs); \
-	cmp -s $(UI)/package-lock.json $(UI)/node_modules/.lock || missing="$$missing $(UI)/node_modules"; \
+	for d in $(NPM); do cmp -s $$d/package-lock.json $$d/node_modules/.lock || missing="$$missing $$d/node_modules"; done; \
 	if [ -n "$$missing" ]; then echo "missing for the tests: $$missing; install it with: make deps" >&2; exit 1; fi
 	KOYOMI_REQUIRE=1 KOYOMI_SOFFICE=/usr/bin/soffice go test -race -timeout 20m $(TESTFLAGS) ./...
 	cd $(UI) && npm run --silent check && npm run --silent test && npm run --silent e2e

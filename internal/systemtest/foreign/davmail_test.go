@@ -56,7 +56,7 @@ func TestDavMail(t *testing.T) {
 	check("PUT", "201", "", status, answer)
 
 	me := s.as(t, user(1))
-	page, err := me.FindItem(limited(t), ews.FindItemRequest{Start: begin.Add(-time.Hour), End: begin.Add(2 * time.Hour)})
+	page, err := me.FindItem(limited(t), ews.FindItemRequest{Shape: ews.ViewShape(), Start: begin.Add(-time.Hour), End: begin.Add(2 * time.Hour)})
 	if err != nil || len(page.Items) != 1 || page.Items[0].Subject != "From CalDAV" || !page.Items[0].Start.Equal(begin) {
 		t.Errorf("operation PUT: the calendar holds %+v, %v", page.Items, err)
 	}
@@ -64,20 +64,20 @@ func TestDavMail(t *testing.T) {
 	status, answer = ask("PROPFIND", calendar, append(xml, "--data", `<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop><D:getetag/><D:getcontenttype/></D:prop></D:propfind>`)...)
 	check("PROPFIND", "207", ".EML", status, strings.ReplaceAll(answer, ".ics", ".EML"))
 	status, answer = ask("REPORT", calendar, append(xml, "--data-binary", "@"+query)...)
-	check("REPORT", "207", "SUMMARY:From CalDAV", status, answer)
+	check("REPORT", "207", "From CalDAV", status, answer)
 	href := between(answer, "<D:href>", "</D:href>")
 	if href == "" {
 		t.Fatalf("operation REPORT: no address in\n%s", answer)
 	}
 	item := "http://" + dav + href
 	status, answer = ask("GET", item)
-	check("GET", "200", "SUMMARY:From CalDAV", status, answer)
-	check("GET", "200", "LOCATION:Room 7", status, answer)
+	check("GET", "200", "From CalDAV", status, answer)
+	check("GET", "200", "Room 7", status, answer)
 	status, answer = ask("DELETE", item)
 	check("DELETE", "200 204", "", status, answer)
 	status, answer = ask("GET", item)
 	check("GET after DELETE", "404", "", status, answer)
-	if page, err := me.FindItem(limited(t), ews.FindItemRequest{Start: begin.Add(-time.Hour), End: begin.Add(2 * time.Hour)}); err != nil || len(page.Items) != 0 {
+	if page, err := me.FindItem(limited(t), ews.FindItemRequest{Shape: ews.ViewShape(), Start: begin.Add(-time.Hour), End: begin.Add(2 * time.Hour)}); err != nil || len(page.Items) != 0 {
 		t.Errorf("operation DELETE: the calendar still holds %+v, %v", page.Items, err)
 	}
 }

@@ -26,13 +26,13 @@ func TestAutodiscoverBySRV(t *testing.T) {
 	}
 	dir, host := t.TempDir(), newHost(t)
 	p := start(t, "dnsmasq", exec.Command(dnsmasq, "--keep-in-foreground", "--log-facility=-", "--log-queries", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-		"--no-poll", "--user=", "--pid-file="+dir+"/pid", "--listen-address="+host, "--bind-interfaces", "--local=/example/",
+		"--no-poll", "--user=", "--pid-file="+dir+"/pid", "--listen-address="+host, "--port=5353", "--bind-interfaces", "--local=/example/",
 		"--host-record=localhost.branch.example,127.0.0.1", "--srv-host=_autodiscover._tcp.branch.example,localhost,"+at.Port()))
-	if err := p.listens(net.JoinHostPort(host, "53")); err != nil {
+	if err := p.listens(net.JoinHostPort(host, "5353")); err != nil {
 		t.Fatal(err)
 	}
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(host, "53"))
+		return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(host, "5353"))
 	}}
 	dialer := &net.Dialer{Resolver: resolver}
 	origin := "localhost:" + at.Port()

@@ -22,9 +22,9 @@
 // Every program runs in the foreground, with files in a folder of the test, in a
 // process group of its own that is ended by its id. It listens on an address of
 // the loopback network that is the test's alone (see newHost in the tests), so
-// that well-known ports can be used and runs beside each other do not collide.
-// Samba needs the ports 88, 389 and 636 and therefore root; everything else runs
-// for anybody.
+// that fixed ports can be used and runs beside each other do not collide. Samba
+// needs the ports 88, 389 and 636 and therefore root; everything else runs for
+// anybody.
 //
 // A wait has a limit so that a test ends; no limit decides whether it passes
 // but those that the protocol gives (ten seconds from a new password to work).

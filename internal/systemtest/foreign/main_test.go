@@ -91,20 +91,25 @@ func notHere(t *testing.T, what string) {
 	if os.Getenv("KOYOMI_REQUIRE") != "" {
 		t.Fatalf("%s is needed and not here; install it with: make deps", what)
 	}
-	t.Skipf("skipped: not here: %s; install it with: make deps", what)
+	t.Skipf("%s is not here; install it with: make deps", what)
 }
 
 var hosts atomic.Int32
 
 // newHost returns an address of the loopback network that nobody else uses: it
-// holds the number of this process and counts. Servers can have well-known
-// ports on it, and what connects from 127.0.0.1 takes none of them.
+// holds the number of this process and counts. Servers can have the ports of
+// their kind on it, and what connects from 127.0.0.1 takes none of them.
 func newHost(t *testing.T) string {
 	t.Helper()
-	n, pid := hosts.Add(1), os.Getpid()
+	n := hosts.Add(1)
 	if n > 254 {
 		t.Fatal("too many servers for one run")
 	}
+	return hostAddress(n)
+}
+
+func hostAddress(n int32) string {
+	pid := os.Getpid()
 	return fmt.Sprintf("127.%d.%d.%d", 64+pid>>8&127, pid&255, n)
 }
 
@@ -124,5 +129,11 @@ func read(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(data)
+}
+
+// readIf reads a file that may not be there yet.
+func readIf(path string) string {
+	data, _ := os.ReadFile(path)
 	return string(data)
 }

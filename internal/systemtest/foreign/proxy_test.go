@@ -101,8 +101,6 @@ func streams(ctx context.Context, m *ews.Mailbox, notifications int) (seen int, 
 // heartbeat is cut, which the client has to notice.
 func TestHaproxy(t *testing.T) {
 	t.Parallel()
-	const haproxy = "/usr/sbin/haproxy"
-	need(t, "haproxy", haproxy)
 	for _, tt := range []struct {
 		name      string
 		heartbeat time.Duration
@@ -114,16 +112,8 @@ func TestHaproxy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, ewstest.Options{TLS: true, Heartbeat: tt.heartbeat})
-			dir, host := t.TempDir(), newHost(t)
-			pool := certificate(t, dir, "mail.example.com")
-			ca := write(t, dir, "backend.pem", string(s.CA))
-			conf := write(t, dir, "haproxy.cfg", strings.NewReplacer(
-				"{host}", host, "{pem}", filepath.Join(dir, "both.pem"), "{ca}", ca, "{backend}", strings.TrimSuffix(strings.TrimPrefix(s.URL, "https://"), ewstest.Path),
-			).Replace(haproxyConfig))
-			p := start(t, "haproxy", exec.Command(haproxy, "-db", "-f", conf))
-			if err := p.listens(net.JoinHostPort(host, "443")); err != nil {
-				t.Fatal(err)
-			}
+			host := newHost(t)
+			pool := bridge(t, host, "mail.example.com", s)
 			c := client(t, ews.Options{URL: "https://mail.example.com" + ewstest.Path, RootCAs: pool, DialContext: to(host)}, service)
 
 			began := time.Now()
@@ -142,13 +132,32 @@ func TestHaproxy(t *testing.T) {
 	}
 }
 
+// bridge has haproxy take TLS apart for a name, and build it anew to a simulator.
+// It returns who trusts the name.
+func bridge(t *testing.T, host, name string, s *ewstest.Server) *x509.CertPool {
+	t.Helper()
+	const haproxy = "/usr/sbin/haproxy"
+	need(t, "haproxy", haproxy)
+	dir := t.TempDir()
+	pool := certificate(t, dir, name)
+	conf := write(t, dir, "haproxy.cfg", strings.NewReplacer(
+		"{host}", host, "{pem}", filepath.Join(dir, "both.pem"), "{ca}", write(t, dir, "backend.pem", string(s.CA)),
+		"{backend}", strings.TrimSuffix(strings.TrimPrefix(s.URL, "https://"), ewstest.Path),
+	).Replace(haproxyConfig))
+	p := start(t, "haproxy", exec.Command(haproxy, "-db", "-f", conf))
+	if err := p.listens(net.JoinHostPort(host, webPort)); err != nil {
+		t.Fatal(err)
+	}
+	return pool
+}
+
 const haproxyConfig = `defaults
   mode http
   timeout connect 5s
   timeout client 3s
   timeout server 3s
 frontend exchange
-  bind {host}:443 ssl crt {pem} alpn http/1.1
+  bind {host}:8443 ssl crt {pem} alpn http/1.1
   default_backend servers
 backend servers
   server one {backend} ssl verify required verifyhost localhost ca-file {ca} alpn http/1.1
@@ -168,14 +177,14 @@ func client(t *testing.T, o ews.Options, name string) *ews.Client {
 	return c
 }
 
-// to leads every connection to one address, whatever the name: the port stays.
+// webPort is where web servers listen instead of 443, which is for root.
+const webPort = "8443"
+
+// to leads every connection to the web server on one address, whatever the name
+// and port.
 func to(host string) func(ctx context.Context, network, address string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		_, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, err
-		}
-		return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(host, port))
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(host, webPort))
 	}
 }
 
@@ -196,7 +205,7 @@ func TestNginx(t *testing.T) {
 				"{user}", userDirective("user www-data;"), "{dir}", dir, "{host}", host, "{buffering}", buffering, "{backend}", strings.TrimSuffix(s.URL, ewstest.Path),
 			).Replace(nginxConfig))
 			p := start(t, "nginx", exec.Command(nginx, "-e", "stderr", "-p", dir, "-c", conf))
-			if err := p.listens(net.JoinHostPort(host, "443")); err != nil {
+			if err := p.listens(net.JoinHostPort(host, webPort)); err != nil {
 				t.Fatal(err)
 			}
 			x, err := exchange.New(exchange.Options{
@@ -265,7 +274,7 @@ http {
   uwsgi_temp_path {dir}/uwsgi;
   scgi_temp_path {dir}/scgi;
   server {
-    listen {host}:443 ssl;
+    listen {host}:8443 ssl;
     ssl_certificate {dir}/cert.pem;
     ssl_certificate_key {dir}/key.pem;
     location / {

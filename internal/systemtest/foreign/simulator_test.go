@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -94,3 +95,5 @@ func environment(pairs ...string) []string {
 	}
 	return env
 }
+
+func asError(err error) (*ews.Error, bool) { return errors.AsType[*ews.Error](err) }

@@ -77,7 +77,7 @@ def change(dn, **values):
 half_hour = str(-30 * 60 * 10**7)
 change(base, lockoutThreshold='5', lockOutObservationWindow=half_hour, lockoutDuration=half_hour, minPwdAge='0')
 
-for name in ['svc', 'standby', 'victim', 'web']:
+for name in ['svc', 'standby', 'careful', 'clumsy', 'victim', 'web']:
     db.newuser(name, password)
     db.setexpiry(f'(sAMAccountName={name})', 0, no_expiry_req=True)
     dn = db.search(base, expression=f'(sAMAccountName={name})', attrs=[])[0].dn
@@ -86,7 +86,7 @@ for name in ['svc', 'standby', 'victim', 'web']:
         change(str(dn), servicePrincipalName=['HTTP/mail.ad.example.com'])
     db.setpassword(f'(sAMAccountName={name})', password)
 Net(creds, lp, server=None).export_keytab(keytab=os.path.join(folder, 'web.keytab'), principal='HTTP/mail.ad.example.com')
-Net(creds, lp, server=None).export_keytab(keytab=os.path.join(folder, 'svc.keytab'), principal='svc')
+Net(creds, lp, server=None).export_keytab(keytab=os.path.join(folder, 'standby.keytab'), principal='standby')
 
 # Where Exchange's servers put it, below a shorter path.
 at = 'CN=Services,' + str(db.get_config_basedn())

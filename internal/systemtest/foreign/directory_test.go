@@ -1,0 +1,109 @@
+package foreign
+
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/ews/activedirectory"
+	"github.com/koyomi-cal/koyomi/ews/ewstest"
+)
+
+// asks is our way into the domain's directory.
+func (d *domain) asks(t *testing.T, account, secret string) (*activedirectory.Directory, *ews.Account) {
+	t.Helper()
+	a := ews.NewAccount(ews.Credentials{Username: account + "@ad.example.com", Password: ews.NewSecret(secret)}, ews.AccountOptions{})
+	dir, err := activedirectory.NewDirectory(activedirectory.DirectoryOptions{
+		Servers: []string{controllerName}, Account: a, Site: "Default-First-Site-Name", RootCAs: d.roots, DialContext: d.dial,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, a
+}
+
+// TestLockoutPolicy reads from the directory how careful one has to be.
+func TestLockoutPolicy(t *testing.T) {
+	t.Parallel()
+	d := joinDomain(t)
+	dir, _ := d.asks(t, "standby", domainPassword)
+	got, err := dir.Lockout(limited(t), "standby@ad.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := activedirectory.Lockout{Known: true, Threshold: 5, Window: 30 * time.Minute, Duration: 30 * time.Minute}
+	if got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// TestAutodiscoverBySCP finds a mailbox as a computer of the domain does: the
+// directory names the Autodiscover service, nearest first, and that the mailbox's
+// server.
+func TestAutodiscoverBySCP(t *testing.T) {
+	t.Parallel()
+	d := joinDomain(t)
+	dir, _ := d.asks(t, "standby", domainPassword)
+	points, err := dir.ServiceConnectionPoints(limited(t), "ad.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var urls []string
+	for _, p := range points {
+		urls = append(urls, p.URL)
+	}
+	if len(urls) == 0 || urls[0] != autodiscoverAt {
+		t.Fatalf("the directory names %q, want first %s", urls, autodiscoverAt)
+	}
+
+	s := serve(t, ewstest.Options{TLS: true, Domain: "ad.example.com"})
+	at, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := newHost(t)
+	roots := bridge(t, host, mailHost, s)
+	trust, err := ews.NewTrust([]ews.HostRule{{Host: mailHost, State: ews.HostAllowed}, {Host: at.Host, State: ews.HostAllowed}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	find, err := ews.NewDiscoverer(ews.DiscovererOptions{
+		Options: ews.Options{
+			Credentials: ews.Credentials{Username: "svc@ad.example.com", Password: ews.NewSecret(password)}, RootCAs: roots, DialContext: to(host),
+		},
+		Trust: trust, SCP: dir.ServiceConnectionPoints,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(find.Close)
+	found := find.Find(limited(t), "user0001@ad.example.com")
+	if len(found) != 1 || found[0].Err != nil || found[0].EWSURL == "" {
+		t.Fatalf("found %+v", found)
+	}
+	sent(t, s, "GetUserSettings")
+}
+
+// TestDirectoryRefusesPassword asks the directory with a wrong password: it is
+// used up once, whatever is asked.
+func TestDirectoryRefusesPassword(t *testing.T) {
+	t.Parallel()
+	d := joinDomain(t)
+	dir, account := d.asks(t, "careful", "wrong")
+	for range 5 {
+		_, err := dir.Lockout(limited(t), "careful@ad.example.com")
+		if e, is := asError(err); !is || e.Class() != ews.Auth {
+			t.Errorf("a wrong password: %v", err)
+		}
+		if _, err := dir.ServiceConnectionPoints(limited(t), "ad.example.com"); err == nil {
+			t.Error("the directory answers to a wrong password")
+		}
+	}
+	if account.HeldUntil().IsZero() {
+		t.Error("the refused password is not held back")
+	}
+	if n, locked := d.badPasswords(t, "careful"); locked || n != 1 {
+		t.Errorf("the account has had %d wrong passwords (locked: %v), want 1", n, locked)
+	}
+}
