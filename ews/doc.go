@@ -23,7 +23,29 @@
 // To follow a calendar: [Mailbox.Subscribe], then [Mailbox.SyncFolderItems]
 // until the page says that it is the last, then read the events of
 // [Mailbox.GetStreamingEvents]. In this order nothing is missed. The changes
-// name items; [Mailbox.GetItem] reads them.
+// name items; [Mailbox.GetItem] reads them. [Mailbox.View] and
+// [Mailbox.GetItems] do as many calls as it takes.
+//
+// # Many mailboxes
+//
+// A [Group] follows up to 200 mailboxes over one connection and keeps them
+// together on one back end. A [Scheduler] stands between all calls of a
+// program and the servers: it finds out how many requests at once a back end
+// takes, leaves a mailbox alone for as long as a server asks, and lets what is
+// urgent ([WithPriority]) go first. A [Discoverer] finds the endpoint of each
+// mailbox by Autodiscover, and sends credentials to no host that its [Trust]
+// does not allow.
+//
+// An [Account] is one service account, with Basic, NTLM, Negotiate or OAuth.
+// Clients and discoverers that share one share what is known of its password.
+//
+// # Series and time zones
+//
+// Exchange expands series in a calendar view; where a server does not,
+// [Expand] does it here. Times are UTC. Which wall clock a meeting keeps is in
+// its time zone: [LoadZone] knows Windows, IANA and the odd ids that items
+// carry. [GlobalObjectID] turns the id that all copies of a meeting share into
+// an iCalendar UID and back.
 //
 // # Errors
 //
@@ -34,9 +56,9 @@
 // No error text holds a mail address, a subject or anything else that a
 // person wrote: what the server said is in [Error.Detail] only.
 //
-// The client keeps an account from being locked. Once the server has refused
-// the password, no request leaves the client any more until
-// [Client.SetCredentials], [Client.TryNow] or the end of [Options.AuthHold].
+// An account is kept from being locked. Once a server has refused the
+// password, no request leaves under it any more until [Client.SetCredentials],
+// [Client.TryNow] or the end of [Options.AuthHold].
 //
 // # What servers send
 //
@@ -44,6 +66,12 @@
 // characters that XML forbids, faults with status 200 as well as 500, answers
 // that end in the middle, and properties that are absent: where absent differs
 // from false, the field is a pointer.
+//
+// Items are decoded from the bytes straight into [CalendarItem], without a
+// tree of the document and without reflection. An item shares no memory with
+// the answer that it came in, nor with its other items, so one of a hundred
+// may be kept. What an answer may cost is bounded, in bytes
+// ([Options.MaxResponse]), depth and number of elements.
 //
 // Not everything is asked for by default. A server returns only what the
 // [Shape] of the request names; [CalendarShape] names all that a

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews/internal/wire"
@@ -27,7 +28,22 @@ type FreeBusy struct {
 	// office, 4 no data or working elsewhere. The highest wins.
 	Merged string
 	Events []BusyEvent
-	Err    error
+	// WorkingHours are the person's, where the server shows them.
+	WorkingHours *WorkingHours
+	Err          error
+}
+
+// WorkingHours are when somebody works, in the time zone of their mailbox
+// ([MS-OXWAVLS] WorkingHours).
+type WorkingHours struct {
+	Bias    time.Duration // UTC minus local time in winter: -9 h in Tokyo
+	Periods []WorkingPeriod
+}
+
+// WorkingPeriod is a part of the day in which somebody works.
+type WorkingPeriod struct {
+	Days       []string      // "Monday"...
+	Start, End time.Duration // since midnight
 }
 
 // BusyEvent is one entry of a calendar as others may see it ([MS-OXWAVLS]
@@ -87,7 +103,25 @@ func (a answer) freeBusy(e *wire.Element) FreeBusy {
 			IsMeeting: truth(d.Child("IsMeeting")), IsRecurring: truth(d.Child("IsRecurring")), IsPrivate: truth(d.Child("IsPrivate")),
 		})
 	}
+	fb.WorkingHours = workingHours(view.Child("WorkingHours"))
 	return fb
+}
+
+func workingHours(e *wire.Element) *WorkingHours {
+	if e == nil {
+		return nil
+	}
+	minutes := func(e *wire.Element) time.Duration {
+		return time.Duration(min(max(number(e), -2880), 2880)) * time.Minute
+	}
+	zone := e.Child("TimeZone")
+	w := &WorkingHours{Bias: minutes(zone.Child("Bias")) + minutes(zone.Find("StandardTime", "Bias"))}
+	for p := range e.Child("WorkingPeriodArray").All("WorkingPeriod") {
+		w.Periods = append(w.Periods, WorkingPeriod{
+			Days: strings.Fields(str(p.Child("DayOfWeek"))), Start: minutes(p.Child("StartTimeInMinutes")), End: minutes(p.Child("EndTimeInMinutes")),
+		})
+	}
+	return w
 }
 
 // write asks for UTC: the times of the answer carry no zone and are in the

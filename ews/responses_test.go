@@ -372,7 +372,7 @@ func TestGetUserAvailability(t *testing.T) {
 	same(t, got[0], FreeBusy{View: "DetailedMerged", Merged: "00230", Events: []BusyEvent{
 		{Start: utc("2026-11-23T01:00:00Z"), End: utc("2026-11-23T01:30:00Z"), Status: Busy, Subject: "Plan", Location: "Room", IsMeeting: true, IsPrivate: true},
 		{Start: utc("2026-11-23T01:30:00Z"), End: utc("2026-11-23T02:00:00Z"), Status: OOF},
-	}})
+	}, WorkingHours: &WorkingHours{Bias: -9 * time.Hour, Periods: []WorkingPeriod{{Days: []string{"Monday", "Tuesday"}, Start: 8 * time.Hour, End: 17 * time.Hour}}}})
 	if e := wantError(t, got[1].Err, "ErrorMailRecipientNotFound"); e.Values["ExceptionCode"] != "5009" || !strings.Contains(e.Detail, "nobody@") {
 		t.Errorf("values %v, detail %q", e.Values, e.Detail)
 	}
