@@ -1,6 +1,8 @@
 package ews
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -74,8 +76,8 @@ type Client struct {
 	account *Account
 	session *session
 
-	buffers   sync.Pool // of *bytes.Buffer, into which answers are read
-	unpackers sync.Pool // of *gzip.Reader
+	buffers   shelf[bytes.Buffer] // into which answers are read
+	unpackers shelf[gzip.Reader]
 
 	trace *tracer
 	clock clock

@@ -70,7 +70,7 @@ func (c *Client) exchange(ctx context.Context, call *call) (answer, error) {
 func (c *Client) done(a answer) {
 	if a.buf != nil && a.buf.Cap() <= keptBuffer {
 		a.buf.Reset()
-		c.buffers.Put(a.buf)
+		c.buffers.put(a.buf)
 	}
 }
 
@@ -129,20 +129,14 @@ func (c *Client) request(ctx context.Context, call *call) (*http.Request, error)
 
 // read reads a response's body, unpacked and bounded.
 func (c *Client) read(resp *http.Response) (*bytes.Buffer, error) {
-	buf, has := c.buffers.Get().(*bytes.Buffer)
-	if !has {
-		buf = new(bytes.Buffer)
-	}
+	buf := c.buffers.take()
 	body := io.Reader(resp.Body)
 	if packed(resp) {
-		z, has := c.unpackers.Get().(*gzip.Reader)
-		if !has {
-			z = new(gzip.Reader)
-		}
+		z := c.unpackers.take()
 		if err := z.Reset(resp.Body); err != nil {
 			return buf, err
 		}
-		defer c.unpackers.Put(z)
+		defer c.unpackers.put(z)
 		body = z
 	}
 	_, err := buf.ReadFrom(io.LimitReader(body, c.opts.MaxResponse+1))
