@@ -35,7 +35,7 @@ var calendarProperties = []property{
 	{"calendar:ConflictingMeetingCount", inNone, true, func(v *view) { v.number("ConflictingMeetingCount", 0) }},
 	{"calendar:AdjacentMeetingCount", inNone, true, func(v *view) { v.number("AdjacentMeetingCount", 0) }},
 	{"calendar:Duration", inAll, false, func(v *view) { v.leaf("Duration", isoDuration(v.it.End.Sub(v.it.Start))) }},
-	{"calendar:TimeZone", inAll, false, func(v *view) { v.leaf("TimeZone", orElse(v.it.Zone, "UTC")) }},
+	{"calendar:TimeZone", inAll, false, func(v *view) { v.leaf("TimeZone", shownZone(v.it.Zone)) }},
 	{"calendar:AppointmentReplyTime", inAll, false, func(v *view) { v.moment("AppointmentReplyTime", v.it.Replied) }},
 	{"calendar:AppointmentSequenceNumber", inAll, false, func(v *view) { v.number("AppointmentSequenceNumber", v.it.Sequence) }},
 	{"calendar:AppointmentState", inAll, false, (*view).appointmentState},
@@ -51,8 +51,8 @@ var calendarProperties = []property{
 	{"calendar:IsOnlineMeeting", inAll, false, func(v *view) { v.flag("IsOnlineMeeting", false) }},
 	{"calendar:StartWallClock", inNone, false, func(v *view) { v.wall("StartWallClock", v.it.Start) }},
 	{"calendar:EndWallClock", inNone, false, func(v *view) { v.wall("EndWallClock", v.it.End) }},
-	{"calendar:StartTimeZoneId", inNone, false, func(v *view) { v.leaf("StartTimeZoneId", orElse(v.it.Zone, "UTC")) }},
-	{"calendar:EndTimeZoneId", inNone, false, func(v *view) { v.leaf("EndTimeZoneId", orElse(v.it.Zone, "UTC")) }},
+	{"calendar:StartTimeZoneId", inNone, false, func(v *view) { v.leaf("StartTimeZoneId", shownZone(v.it.Zone)) }},
+	{"calendar:EndTimeZoneId", inNone, false, func(v *view) { v.leaf("EndTimeZoneId", shownZone(v.it.Zone)) }},
 	{"calendar:IntendedFreeBusyStatus", inNone, false, func(v *view) { v.leaf("IntendedFreeBusyStatus", orElse(v.it.Busy, "Busy")) }},
 	{"calendar:IsOrganizer", inAll, false, (*view).isOrganizer},
 }
@@ -93,7 +93,7 @@ var requestProperties = []property{
 	{"calendar:OptionalAttendees", inAll, true, func(v *view) { v.attendees("OptionalAttendees", Optional) }},
 	{"calendar:Resources", inAll, true, func(v *view) { v.attendees("Resources", Resource) }},
 	{"calendar:Duration", inAll, false, func(v *view) { v.leaf("Duration", isoDuration(v.it.End.Sub(v.it.Start))) }},
-	{"calendar:TimeZone", inAll, false, func(v *view) { v.leaf("TimeZone", orElse(v.it.Zone, "UTC")) }},
+	{"calendar:TimeZone", inAll, false, func(v *view) { v.leaf("TimeZone", shownZone(v.it.Zone)) }},
 	{"calendar:AppointmentSequenceNumber", inAll, false, func(v *view) { v.number("AppointmentSequenceNumber", v.it.Sequence) }},
 	{"calendar:AppointmentState", inAll, false, func(v *view) { v.number("AppointmentState", StateMeeting|StateReceived) }},
 	{"calendar:Recurrence", inAll, true, (*view).recurrence},
@@ -101,8 +101,8 @@ var requestProperties = []property{
 	{"calendar:EndTimeZone", inAll, false, func(v *view) { v.zone("EndTimeZone") }},
 	{"calendar:StartWallClock", inNone, false, func(v *view) { v.wall("StartWallClock", v.it.Start) }},
 	{"calendar:EndWallClock", inNone, false, func(v *view) { v.wall("EndWallClock", v.it.End) }},
-	{"calendar:StartTimeZoneId", inNone, false, func(v *view) { v.leaf("StartTimeZoneId", orElse(v.it.Zone, "UTC")) }},
-	{"calendar:EndTimeZoneId", inNone, false, func(v *view) { v.leaf("EndTimeZoneId", orElse(v.it.Zone, "UTC")) }},
+	{"calendar:StartTimeZoneId", inNone, false, func(v *view) { v.leaf("StartTimeZoneId", shownZone(v.it.Zone)) }},
+	{"calendar:EndTimeZoneId", inNone, false, func(v *view) { v.leaf("EndTimeZoneId", shownZone(v.it.Zone)) }},
 }
 
 // noticeProperties are those that cancellations and responses have in common
@@ -285,10 +285,10 @@ func (v *view) deletedOccurrences() {
 
 // zone writes a time zone, in FindItem by its id only.
 func (v *view) zone(name string) {
-	id := orElse(v.it.Zone, "UTC")
+	id := shownZone(v.it.Zone)
 	v.w.Start("t:"+name, "Id", id, "Name", id)
 	if !v.shape.find {
-		writeZoneRules(v.w, v.r.s.zones.in(v.r.s.zones.location(id), v.it.Start.Year()))
+		writeZoneRules(v.w, v.r.s.zones.in(v.r.s.zones.location(v.it.Zone), v.it.Start.Year()))
 	}
 	v.w.End()
 }

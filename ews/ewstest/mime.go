@@ -49,7 +49,7 @@ func (b *ical) moment(name string, t time.Time, day bool) {
 // icalendar returns the item as a VCALENDAR (RFC 5545): the master of a series
 // with its exceptions.
 func (v *view) icalendar() string {
-	id := orElse(v.it.Zone, "UTC")
+	id := shownZone(v.it.Zone)
 	b := &ical{id: id, loc: v.r.s.zones.location(id)}
 	b.line("BEGIN:VCALENDAR")
 	b.line("METHOD:PUBLISH")

@@ -198,7 +198,7 @@ func (c *change) moment(e *wire.Element, dst *time.Time) error {
 // same request.
 func (c *change) inZone(e *wire.Element) {
 	if id := e.Attr("Id"); id != "" {
-		c.loc = c.r.s.zones.location(id)
+		c.loc = c.r.s.zones.location(customZone(id, e))
 	}
 }
 
@@ -453,8 +453,8 @@ func (c *change) recurrence(e *wire.Element) error {
 	return nil
 }
 
-// zone stores the time zone of the start. One with rules of its own and a
-// name that nobody knows is kept by name.
+// zone stores the time zone of the start. One with a name that nobody knows is
+// kept with its rules, or by name where it has none.
 func (c *change) zone(e *wire.Element) error {
 	if e == nil {
 		c.it.Zone = ""
@@ -468,7 +468,7 @@ func (c *change) zone(e *wire.Element) error {
 		id = e.Text
 	}
 	if id != "" {
-		c.it.Zone = strings.Clone(id)
+		c.it.Zone = customZone(id, e)
 	}
 	return nil
 }

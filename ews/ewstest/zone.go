@@ -60,6 +60,12 @@ func (z *zones) location(id string) *time.Location {
 }
 
 func findZone(id string) *time.Location {
+	if _, rules, custom := strings.Cut(id, "#"); custom {
+		if loc := posixZone(rules); loc != nil {
+			return loc
+		}
+		return time.UTC
+	}
 	for _, w := range windowsZones {
 		if strings.EqualFold(w.id, id) {
 			id = w.iana
