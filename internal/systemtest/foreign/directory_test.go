@@ -63,7 +63,7 @@ func TestAutodiscoverBySCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := newHost(t)
-	roots := bridge(t, host, mailHost, s)
+	roots, _ := bridge(t, host, mailHost, s)
 	trust, err := ews.NewTrust([]ews.HostRule{{Host: mailHost, State: ews.HostAllowed}, {Host: at.Host, State: ews.HostAllowed}}, nil)
 	if err != nil {
 		t.Fatal(err)

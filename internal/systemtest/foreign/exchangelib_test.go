@@ -9,8 +9,8 @@ import (
 const python = "/usr/bin/python3"
 
 // TestExchangelib has the most used client of Exchange do what it can, at first
-// with Basic, then with NTLM over TLS, where it binds the sign-in to the
-// server's certificate.
+// with Basic, then with NTLM over TLS, where it has to bind the sign-in to
+// the server's certificate.
 func TestExchangelib(t *testing.T) {
 	t.Parallel()
 	need(t, "python3-exchangelib", python)
@@ -22,7 +22,7 @@ func TestExchangelib(t *testing.T) {
 		flags []string
 	}{
 		{"basic", nil},
-		{"ntlm", []string{"--auth", "ntlm", "--tls"}},
+		{"ntlm", []string{"--auth", "ntlm", "--tls", "--extended-protection", "require"}},
 	} {
 		t.Run(tt.auth, func(t *testing.T) {
 			t.Parallel()

@@ -113,7 +113,7 @@ func TestHaproxy(t *testing.T) {
 			t.Parallel()
 			s := serve(t, ewstest.Options{TLS: true, Heartbeat: tt.heartbeat})
 			host := newHost(t)
-			pool := bridge(t, host, "mail.example.com", s)
+			pool, _ := bridge(t, host, "mail.example.com", s)
 			c := client(t, ews.Options{URL: "https://mail.example.com" + ewstest.Path, RootCAs: pool, DialContext: to(host)}, service)
 
 			began := time.Now()
@@ -133,13 +133,13 @@ func TestHaproxy(t *testing.T) {
 }
 
 // bridge has haproxy take TLS apart for a name, and build it anew to a simulator.
-// It returns who trusts the name.
-func bridge(t *testing.T, host, name string, s *ewstest.Server) *x509.CertPool {
+// It returns who trusts the name, and the file with the authority.
+func bridge(t *testing.T, host, name string, s *ewstest.Server) (roots *x509.CertPool, ca string) {
 	t.Helper()
 	const haproxy = "/usr/sbin/haproxy"
 	need(t, "haproxy", haproxy)
 	dir := t.TempDir()
-	pool := certificate(t, dir, name)
+	roots = certificate(t, dir, name)
 	conf := write(t, dir, "haproxy.cfg", strings.NewReplacer(
 		"{host}", host, "{pem}", filepath.Join(dir, "both.pem"), "{ca}", write(t, dir, "backend.pem", string(s.CA)),
 		"{backend}", strings.TrimSuffix(strings.TrimPrefix(s.URL, "https://"), ewstest.Path),
@@ -148,7 +148,7 @@ func bridge(t *testing.T, host, name string, s *ewstest.Server) *x509.CertPool {
 	if err := p.listens(net.JoinHostPort(host, webPort)); err != nil {
 		t.Fatal(err)
 	}
-	return pool
+	return roots, filepath.Join(dir, "ca.pem")
 }
 
 const haproxyConfig = `defaults
