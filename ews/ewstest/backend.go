@@ -315,9 +315,8 @@ func (r *request) nameServers(h http.Header) {
 	set("Cache-Control", "private")
 	if _, err := r.http.Cookie(exchangeCookie); err != nil {
 		g := pseudoGUID("cookie", r.s.requests.Load())
-		http.SetCookie(r.out, &http.Cookie{
-			Name: exchangeCookie, Value: hex.EncodeToString(g[:]), Path: "/", HttpOnly: true, Expires: r.s.now().AddDate(1, 0, 0),
-		})
+		until := r.s.now().AddDate(1, 0, 0).UTC().Format("Mon, 02-Jan-2006 15:04:05 GMT") // the old way, which some clients insist on
+		r.out.Header().Add("Set-Cookie", exchangeCookie+"="+hex.EncodeToString(g[:])+"; expires="+until+"; path=/; HttpOnly")
 	}
 }
 
