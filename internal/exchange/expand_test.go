@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,4 +85,33 @@ func TestExpandedView(t *testing.T) {
 			t.Errorf("%s, and %d masters; want %s", s, len(masters), want)
 		}
 	})
+}
+
+// TestViewInAZoneOfItsOwn: a zone without a known name is read by its rules,
+// but only for a series that we expand ourselves.
+func TestViewInAZoneOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for dialect, reads := range map[ewstest.Dialect]bool{ewstest.Gromox: true, ewstest.Exchange2019: false} {
+		inOffice(t, dialect, nil, func(t *testing.T, o *office) {
+			begin := time.Date(2027, 3, 26, 8, 0, 0, 0, time.UTC) // nine o'clock, two days before daylight time
+			o.meeting(ewstest.Item{Subject: "daily", Zone: "tzone://Microsoft/Custom#<S>-1:00<D>-2:00,M3.5.0/2:00,M10.5.0/3:00", Start: begin, End: begin.Add(time.Hour),
+				Recurrence: &ewstest.Recurrence{Pattern: ewstest.Daily, Interval: 1, Start: ewstest.DateOf(begin), Count: 4}})
+			entries, _, err := o.x.View(t.Context(), o.ann, calendar.Window{From: begin.AddDate(0, 0, -2), To: begin.AddDate(0, 0, 9)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for i := range entries {
+				got = append(got, entries[i].Start.UTC().Format("02T15"))
+			}
+			slices.Sort(got)
+			if s := strings.Join(got, " "); s != "26T08 27T08 28T07 29T07" {
+				t.Errorf("%s: %s", dialect, s)
+			}
+			last := o.srv.CallsTo("GetItem", annAddr)
+			if small := last[len(last)-1].Request < 1200; small != reads { // a request for the rules names nothing else
+				t.Errorf("%s: the last request has %d bytes", dialect, last[len(last)-1].Request)
+			}
+		})
+	}
 }
