@@ -464,3 +464,41 @@ func dumpValue(b *strings.Builder, v reflect.Value) {
 		fmt.Fprint(b, v.Interface())
 	}
 }
+
+// TestDecodeSharesNothing overwrites a document after it was decoded: items
+// and folders must not change, nor then keep its memory.
+func TestDecodeSharesNothing(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"getitem_single", "getitem_master", "getitem_rights", "getitem_dirty", "getfolder", "finditem_view", "syncfolderitems"} {
+		data := []byte(transcript(t, name))
+		env, err := parseEnvelope(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values []reflect.Value
+		var walk func(e *wire.Element)
+		walk = func(e *wire.Element) {
+			if e.Decoded != nil {
+				values = append(values, reflect.ValueOf(e.Decoded))
+			}
+			for _, c := range e.Children {
+				walk(c)
+			}
+		}
+		walk(env)
+		dump := func() string {
+			var b strings.Builder
+			for _, v := range values {
+				dumpValue(&b, v)
+			}
+			return b.String()
+		}
+		before := dump()
+		for i := range data {
+			data[i] = 'X'
+		}
+		if len(before) < 20 || dump() != before {
+			t.Errorf("%s: what was decoded shares the memory of the document", name)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -156,13 +157,16 @@ func (s *Scanner) leaf() (raw string, ok bool) {
 
 // mixed reads text between comments, sections and children.
 func (s *Scanner) mixed() string {
-	var text string
-	var kids bool
+	text, kids := s.scratch[:0], false
 	for depth := len(s.open); len(s.open) >= depth && depth > 0; {
 		switch s.next() {
 		case eventText:
 			if len(s.open) == depth {
-				text += s.takeText()
+				if s.raw {
+					text = appendUnescaped(text, s.text)
+				} else {
+					text = append(text, s.text...)
+				}
 			}
 		case eventStart:
 			kids = true
@@ -170,10 +174,11 @@ func (s *Scanner) mixed() string {
 			return ""
 		}
 	}
-	if kids && strings.TrimSpace(text) == "" {
+	s.scratch = text
+	if kids && len(bytes.TrimSpace(text)) == 0 {
 		return ""
 	}
-	return text
+	return string(text)
 }
 
 func (s *Scanner) stop(err error) event {
