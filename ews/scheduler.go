@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -578,6 +579,18 @@ type ServerStats struct {
 	InFlight int
 	Queued   [priorities]int // by Priority
 	Batch    int             // items in one request
+}
+
+// QueuedBy ranges over the priorities by name, and how many requests of each
+// wait.
+func (s ServerStats) QueuedBy() iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		for p, n := range s.Queued {
+			if !yield(Priority(p).String(), n) {
+				return
+			}
+		}
+	}
 }
 
 // Stats returns what the scheduler does now.

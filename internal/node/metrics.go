@@ -4,12 +4,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/koyomi-cal/koyomi/internal/connector"
+	"github.com/koyomi-cal/koyomi/internal/exchange"
 )
 
-// Collector returns the connector's numbers for Prometheus. Their labels are
-// fixed words; no number is one mailbox's.
+// Collector returns the connector's numbers for Prometheus, and the decisions
+// of the scheduler of requests to Exchange. Their labels are fixed words and the
+// names of mailbox servers; no number is one mailbox's.
 func (n *Node) Collector() prometheus.Collector {
-	c := &collector{connector: n.connector}
+	c := &collector{connector: n.connector, exchange: n.exchange}
 	value := func(kind prometheus.ValueType, name, help string, of func(connector.Metrics) float64) {
 		c.values = append(c.values, metric{prometheus.NewDesc("koyomi_"+name, help, nil, nil), kind, of})
 	}
@@ -39,6 +41,16 @@ func (n *Node) Collector() prometheus.Collector {
 	gauge("recipients_hour_limit", "People mailed in an hour that stop all writes.", func(m connector.Metrics) int { return m.LimitRecipients })
 	gauge("mailboxes_ready", "Mailboxes that wait for a worker.", func(m connector.Metrics) int { return m.ReadyMailboxes })
 	c.writes = prometheus.NewDesc("koyomi_writes_total", "Writes to calendars, by outcome.", []string{"outcome"}, nil)
+	requests := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("koyomi_exchange_"+name, help, labels, nil)
+	}
+	c.limit = requests("requests_limit", "Requests that a mailbox server is given at once.", "server")
+	c.inFlight = requests("requests_in_flight", "Requests to a mailbox server that are under way.", "server")
+	c.batch = requests("batch_size", "Items that are asked of a mailbox server in one request.", "server")
+	c.queued = requests("requests_queued", "Requests that wait for their turn, by priority.", "priority")
+	c.held = requests("mailboxes_held", "Mailboxes that the server asked to leave alone for now.")
+	c.halvings = requests("halvings_total", "Times that a mailbox server was given half as much to do.")
+	c.backOffs = requests("back_offs_total", "Times that a server asked to be left alone.")
 	return c
 }
 
@@ -50,8 +62,11 @@ type metric struct {
 
 type collector struct {
 	connector *connector.Connector
+	exchange  *exchange.Exchange
 	values    []metric
 	writes    *prometheus.Desc
+
+	limit, inFlight, batch, queued, held, halvings, backOffs *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
@@ -59,7 +74,9 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, v := range c.values {
 		out <- v.desc
 	}
-	out <- c.writes
+	for _, d := range []*prometheus.Desc{c.writes, c.limit, c.inFlight, c.batch, c.queued, c.held, c.halvings, c.backOffs} {
+		out <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -71,4 +88,28 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for outcome, n := range m.Writes {
 		out <- prometheus.MustNewConstMetric(c.writes, prometheus.CounterValue, float64(n), outcome)
 	}
+	c.requests(out)
+}
+
+// requests collects what the scheduler decided.
+func (c *collector) requests(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v int, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	s := c.exchange.Requests()
+	queued := map[string]int{"live": 0, "soon": 0, "load": 0, "background": 0}
+	for _, server := range s.Servers {
+		gauge(c.limit, server.Limit, server.Server)
+		gauge(c.inFlight, server.InFlight, server.Server)
+		gauge(c.batch, server.Batch, server.Server)
+		for p, n := range server.QueuedBy() {
+			queued[p] += n
+		}
+	}
+	for p, n := range queued {
+		gauge(c.queued, n, p)
+	}
+	gauge(c.held, s.Held)
+	out <- prometheus.MustNewConstMetric(c.halvings, prometheus.CounterValue, float64(s.Halvings))
+	out <- prometheus.MustNewConstMetric(c.backOffs, prometheus.CounterValue, float64(s.BackOffs))
 }

@@ -312,6 +312,15 @@ func TestMetrics(t *testing.T) {
 	if err != nil || len(families) < 15 {
 		t.Errorf("%d families, %v", len(families), err)
 	}
+	names := map[string]bool{}
+	for _, f := range families {
+		names[f.GetName()] = true
+	}
+	for _, name := range []string{"requests_queued", "mailboxes_held", "halvings_total", "back_offs_total"} {
+		if !names["koyomi_exchange_"+name] {
+			t.Errorf("the scheduler's %s is missing", name)
+		}
+	}
 	if len(n.Connector().Status().Mailboxes) != 0 {
 		t.Error("mailboxes from nowhere")
 	}
