@@ -82,6 +82,7 @@ func TestAutodiscoverBySCP(t *testing.T) {
 	if len(found) != 1 || found[0].Err != nil || found[0].EWSURL == "" {
 		t.Fatalf("found %+v", found)
 	}
+	t.Logf("found %s by %+v", found[0].EWSURL, found[0].Steps)
 	sent(t, s, "GetUserSettings")
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long anything may take before a test gives up.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // shared is what all tests have in common: a folder, and what has to end with
 // the last of them.
