@@ -111,22 +111,26 @@ func toKind(e *ews.CalendarItem) calendar.Kind {
 	return calendar.Single
 }
 
-// toGOID returns the meeting's clean id in base64.
+// toGOID returns the meeting's clean id in base64, the same for every copy.
 func toGOID(e *ews.CalendarItem) string {
-	if v, has := e.Property(ews.CleanGlobalObjectIDField()); has && v != "" {
+	for _, f := range []ews.ExtendedField{ews.CleanGlobalObjectIDField(), ews.GlobalObjectIDField()} {
+		v, _ := e.Property(f)
 		if id, ok := ews.ParseGlobalObjectID(v); ok {
-			return id.Clean().String()
-		}
-		if raw, err := base64.StdEncoding.DecodeString(v); err == nil && len(raw) > 0 {
-			return base64.StdEncoding.EncodeToString(raw)
+			return canonical(id)
 		}
 	}
-	if v, has := e.Property(ews.GlobalObjectIDField()); has {
-		if id, ok := ews.ParseGlobalObjectID(v); ok {
-			return id.Clean().String()
-		}
+	v, _ := e.Property(ews.CleanGlobalObjectIDField())
+	if raw, err := base64.StdEncoding.DecodeString(v); err == nil && len(raw) > 0 {
+		return base64.StdEncoding.EncodeToString(raw) // no id as we know them, but an id
 	}
 	return ""
+}
+
+// canonical spells an id in one way: without the date of an exception, and the
+// UID of a foreign calendar, which is a part of it and which some servers spell
+// in other letters on the way to an attendee, in small ones.
+func canonical(id ews.GlobalObjectID) string {
+	return ews.GlobalObjectIDOf(strings.ToLower(id.UID())).String()
 }
 
 // toBody takes the body as it is stored. One that was cut, by the server or
@@ -218,7 +222,11 @@ func toMarker(e *ews.CalendarItem) calendar.Marker {
 		v, _ := e.Property(ews.PublicString(name))
 		return v
 	}
-	return calendar.Marker{Join: get(propJoin), GOID: get(propGOID), Hash: get(propHash), Version: get(propVersion)}
+	m := calendar.Marker{Join: get(propJoin), GOID: get(propGOID), Hash: get(propHash), Version: get(propVersion)}
+	if id, ok := ews.ParseGlobalObjectID(m.GOID); ok {
+		m.GOID = canonical(id)
+	}
+	return m
 }
 
 // toProperties returns the conference properties that detection reads.
