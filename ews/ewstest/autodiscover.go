@@ -294,6 +294,7 @@ func (r *request) userSettings(d Discovery, b *mailbox, address string) map[stri
 	v := r.s.traits.build
 	out := map[string]string{
 		"UserDisplayName": address, "UserDN": "/o=Organization/ou=Exchange Administrative Group/cn=Recipients/cn=" + address,
+		"MailboxDN":               "/o=Organization/ou=Exchange Administrative Group/cn=Configuration/cn=Servers/cn=" + r.s.opt.Host + "/cn=Microsoft Private MDB",
 		"AutoDiscoverSMTPAddress": address, "GroupingInformation": d.Grouping, "CasVersion": fmt.Sprintf("%02d.%02d.%04d.%03d", v[0], v[1], v[2], v[3]),
 		"EwsSupportedSchemas":     "Exchange2007, Exchange2007_SP1, Exchange2010, Exchange2010_SP1, Exchange2010_SP2, Exchange2013, Exchange2013_SP1",
 		"InternalMailboxServer":   r.s.opt.Host,
