@@ -22,8 +22,8 @@ type EWSOptions struct {
 	Mailboxes int
 	Events    int    // calendar items in each mailbox
 	Attendees int    // of each item; default 5
-	Workers   int    // mailboxes read at once; default 4
-	Batch     int    // items in one GetItem; default 50
+	Workers   int    // mailboxes read at once; default 2
+	Batch     int    // items in one GetItem; default 25
 	Plain     bool   // answers are not packed
 	Versus    string // "exchangelib" or ""
 	Python    string // interpreter that has exchangelib; default /usr/bin/python3
@@ -59,8 +59,8 @@ func NewEWS(o EWSOptions) *EWS {
 		}
 	}
 	def(&o.Attendees, 5)
-	def(&o.Workers, 4)
-	def(&o.Batch, 50)
+	def(&o.Workers, 2)
+	def(&o.Batch, 25)
 	if o.Python == "" {
 		o.Python = "/usr/bin/python3"
 	}

@@ -21,8 +21,8 @@ type benchEWS struct {
 	Mailboxes int    `default:"1000" help:"Mailboxes, 1 to 100000."`
 	Events    int    `default:"100" help:"Calendar items in each, 1 to 10000."`
 	Attendees int    `default:"5" help:"People invited to each item."`
-	Workers   int    `default:"4" help:"Mailboxes read at once."`
-	Batch     int    `default:"50" help:"Items in one request, 1 to 200."`
+	Workers   int    `default:"2" help:"Mailboxes read at once."`
+	Batch     int    `default:"25" help:"Items in one request, 1 to 200."`
 	Plain     bool   `help:"Do not ask for packed (gzip) answers."`
 	Versus    string `name:"vs" placeholder:"exchangelib" help:"Have this Python client do the same in the same run, and compare."`
 	Python    string `default:"/usr/bin/python3" help:"With --vs: the Python that has it."`
