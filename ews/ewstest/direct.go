@@ -136,7 +136,7 @@ func (b *mailbox) named(name string) *folder {
 	if f := b.distinguished(name); f != nil {
 		return f
 	}
-	for _, f := range b.folders {
+	for _, f := range b.stored() {
 		if f.name == name {
 			return f
 		}

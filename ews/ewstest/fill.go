@@ -7,37 +7,19 @@ import (
 )
 
 // fill makes the users and their events. They depend on the clock's day only,
-// so every run that starts on a day has the same. Most events have no body in
-// memory: it is made from a number when somebody reads it.
+// so every run that starts on a day has the same. Neither events nor bodies are
+// in memory: they are made from numbers when somebody reads them.
 func (s *Server) fill(users, events int) {
-	now := s.now()
-	boxes := make([]*mailbox, 0, users)
+	all := &sowing{s: s, now: s.now(), events: max(events, 0), boxes: make([]*mailbox, 0, max(users, 0)), recent: map[*mailbox]*folder{}}
 	for n := 1; n <= users; n++ {
 		address := fmt.Sprintf("user%04d@%s", n, s.opt.Domain)
 		s.AddMailbox(address, fmt.Sprintf("%s %s", firstNames[(n*7)%len(firstNames)], lastNames[(n*11)%len(lastNames)]))
-		boxes = append(boxes, s.names[address])
+		all.boxes = append(all.boxes, s.names[address])
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for n, b := range boxes {
-		guests := s.guests(now, n)
-		for k := range events {
-			// Every tenth event of a pair of neighbours is a meeting that one
-			// of them calls and the other attends.
-			other := n ^ 1
-			meets := k%10 == 3 || k%10 == 4
-			if meets && other < len(boxes) {
-				if (n%2 == 0) == (k%10 == 3) {
-					s.fillMeeting(now, b, boxes[other], n, k)
-				}
-				continue
-			}
-			it := s.sample(now, b, n, k)
-			if len(guests) > 0 {
-				it.State, it.RequestSent, it.Attendees = StateMeeting, true, guests
-			}
-			b.add(now, calendarFolder, it)
-		}
+	for n, b := range all.boxes {
+		all.sow(b, n)
 	}
 }
 
@@ -57,22 +39,6 @@ func (s *Server) guests(now time.Time, n int) []Attendee {
 		out = append(out, a)
 	}
 	return out
-}
-
-// fillMeeting makes a meeting of two, long sent and accepted.
-func (s *Server) fillMeeting(now time.Time, b, other *mailbox, n, k int) {
-	it := s.sample(now, b, n, k)
-	it.State, it.RequestSent = StateMeeting, true
-	it.Attendees = []Attendee{{Person: other.person(), Kind: Required, Response: ResponseAccept, Responded: it.Created}}
-	if s.opt.Attendees > 1 {
-		it.Attendees = append(it.Attendees, s.guests(now, n)[1:]...)
-	}
-	b.add(now, calendarFolder, it)
-	p := &post{s: s, now: now}
-	c := p.copyOf(other, it)
-	c.Response, c.Replied, c.Busy = ResponseAccept, it.Created, "Busy"
-	c.Created = it.Created
-	other.add(now, calendarFolder, c)
 }
 
 // sample makes the k-th event of the n-th user: most on a working day within

@@ -73,7 +73,9 @@ type mailbox struct {
 
 	cn, lastItem uint64
 	lastFolder   uint32
-	epoch        uint32 // sync states of earlier epochs are invalid
+	seeds        *sowing // of the calendar, until somebody writes into it
+	user         int32   // its number among the mailboxes that seeds fill
+	epoch        uint32  // sync states of earlier epochs are invalid
 	folders      []*folder
 	subs         []*subscription
 
@@ -110,6 +112,15 @@ func (b *mailbox) folder(num uint32) *folder {
 			return f
 		}
 	}
+	if b.seeds != nil && num == calendarFolder {
+		return b.seeds.read(b)
+	}
+	return standardFolder(num)
+}
+
+// standardFolder returns an empty folder of those that every mailbox has, or
+// nil.
+func standardFolder(num uint32) *folder {
 	for _, k := range folderKinds {
 		if k.num == num {
 			return &folder{folderKind: k}
@@ -118,8 +129,22 @@ func (b *mailbox) folder(num uint32) *folder {
 	return nil
 }
 
+// stored returns the folders that something was ever put into, for reading.
+func (b *mailbox) stored() []*folder {
+	if b.seeds == nil {
+		return b.folders
+	}
+	return append([]*folder{b.seeds.read(b)}, b.folders...)
+}
+
 // own returns the folder for writing. It must exist.
 func (b *mailbox) own(num uint32) *folder {
+	if b.seeds != nil && num == calendarFolder {
+		f := b.seeds.calendar(b)
+		b.seeds.forget(b)
+		b.seeds, b.folders = nil, append(b.folders, f)
+		return f
+	}
 	f := b.folder(num)
 	if f != nil && !slices.Contains(b.folders, f) {
 		b.folders = append(b.folders, f)
@@ -153,6 +178,12 @@ func (b *mailbox) distinguished(id string) *folder {
 
 // item returns an item by number, or nil.
 func (b *mailbox) item(folder uint32, num uint64) *Item {
+	if b.seeds != nil && folder == calendarFolder {
+		if num < 1 || num > uint64(b.seeds.events) {
+			return nil
+		}
+		return b.seeds.item(b, int(num)-1)
+	}
 	f := b.folder(folder)
 	if f == nil {
 		return nil
@@ -178,7 +209,7 @@ func (f *folder) search(num uint64) (int, bool) {
 
 // byUID returns the calendar item with that UID, without regard to case.
 func (b *mailbox) byUID(uid string) *Item {
-	for _, f := range b.folders {
+	for _, f := range b.stored() {
 		if f.class != "IPF.Appointment" {
 			continue
 		}
@@ -193,7 +224,7 @@ func (b *mailbox) byUID(uid string) *Item {
 
 // byNumber finds an item in any folder but the one for deleted items.
 func (b *mailbox) byNumber(num uint64) *Item {
-	for _, f := range b.folders {
+	for _, f := range b.stored() {
 		if i, found := f.search(num); found && f.num != deletedFolder {
 			return f.items[i]
 		}
