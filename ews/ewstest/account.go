@@ -63,7 +63,17 @@ func (s *Server) change(address string, f func(*mailbox)) {
 }
 
 // isService reports whether a login may impersonate.
-func (s *Server) isService(login string) bool { return strings.EqualFold(login, s.opt.ServiceAccount) }
+func (s *Server) isService(login string) bool {
+	_, further := s.services.Load(login)
+	return further || strings.EqualFold(login, s.opt.ServiceAccount)
+}
+
+// AddServiceAccount adds a further login that may impersonate, and has no
+// mailbox.
+func (s *Server) AddServiceAccount(login, password string) {
+	s.services.Store(strings.ToLower(login), true)
+	s.SetPassword(login, password)
+}
 
 // mayOpen reports whether the caller may open the folders of a mailbox.
 func (r *request) mayOpen(b *mailbox) bool {

@@ -119,6 +119,8 @@ type Server struct {
 	budget   Budget
 	auto     autodiscovery
 
+	services sync.Map // further logins that may impersonate, in small letters
+
 	mu       sync.RWMutex // guards what follows, and everything in the mailboxes
 	boxes    map[guid]*mailbox
 	names    map[string]*mailbox // by lower-case address and alias

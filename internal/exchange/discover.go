@@ -93,6 +93,16 @@ func (f *finder) client(url string) (*ews.Client, error) {
 	return c, err
 }
 
+// someURL returns the URL of a server that was found, or none.
+func (f *finder) someURL() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for url := range f.clients {
+		return url
+	}
+	return ""
+}
+
 // at returns the client of a mailbox's server.
 func (x *Exchange) at(ctx context.Context, address string) (*ews.Client, error) {
 	base := x.ews()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -32,6 +31,10 @@ type Options struct {
 	// is no file.
 	PasswordFile string
 	Password     ews.Secret
+	KeytabFile   string // of Kerberos, in the place of the password
+	SignIn       SignIn
+	Standby      *Login // a second account; nil: none
+	Proxy        Proxy
 	CAFile       string // looked at like the password file
 	RootCAs      *x509.CertPool
 
@@ -65,8 +68,13 @@ type Exchange struct {
 	know   knowledge
 	finder *finder // nil: all mailboxes are at the URL
 
+	accounts []*ews.Account // one, or two
+	proxy    *ews.Account   // nil: the proxy asks for none
+	failed   chan struct{}  // the account in use is refused
+
 	mu      sync.Mutex
 	client  *ews.Client
+	active  int               // account in use
 	files   map[string][]byte // content as last seen
 	renewed chan struct{}     // closed when credentials or trust change
 	holds   holds
@@ -110,6 +118,7 @@ func New(opt Options) (*Exchange, error) {
 	x := &Exchange{
 		opt: opt, log: opt.Log,
 		files: map[string][]byte{}, renewed: make(chan struct{}), folders: map[string]folder{},
+		failed: make(chan struct{}, 1),
 	}
 	if opt.Autodiscover != nil && opt.URL == "" {
 		find, err := newFinder(x, *opt.Autodiscover)
@@ -118,12 +127,11 @@ func New(opt Options) (*Exchange, error) {
 		}
 		x.finder, x.opt.URL = find, nowhere
 	}
-	if opt.PasswordFile != "" {
-		data, err := os.ReadFile(opt.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("the file with the Exchange password cannot be read: %w", err)
-		}
-		x.files[opt.PasswordFile] = data
+	if err := x.readSecrets(); err != nil {
+		return nil, err
+	}
+	if err := x.makeAccounts(); err != nil {
+		return nil, err
 	}
 	if opt.CAFile != "" {
 		data, err := os.ReadFile(opt.CAFile)
@@ -132,7 +140,7 @@ func New(opt Options) (*Exchange, error) {
 		}
 		x.files[opt.CAFile] = data
 	}
-	client, err := x.newClient()
+	client, err := x.clientOf(x.accounts[0])
 	if err != nil {
 		return nil, err
 	}
@@ -140,31 +148,13 @@ func New(opt Options) (*Exchange, error) {
 	return x, nil
 }
 
-func (x *Exchange) newClient() (*ews.Client, error) {
-	o := x.opt
-	client, err := ews.New(ews.Options{
-		URL: o.URL, Credentials: x.credentials(), CAFile: o.CAFile, RootCAs: o.RootCAs, Timeout: o.Timeout, AuthHold: o.AuthHold,
-		Scheduler: o.Scheduler, UserAgent: o.UserAgent, Logger: o.Log, DialContext: o.DialContext,
-	})
-	if e, is := errors.AsType[*ews.Error](err); is {
-		return nil, fmt.Errorf("exchange: %s", e.Message)
-	}
-	return client, err
-}
-
-func (x *Exchange) credentials() ews.Credentials {
-	c := ews.Credentials{Username: x.opt.Username, Password: x.opt.Password}
-	if x.opt.PasswordFile != "" {
-		c.Password = ews.NewSecret(string(bytes.TrimRight(x.files[x.opt.PasswordFile], "\r\n")))
-	}
-	return c
-}
-
 // Run looks at the password and CA files until ctx ends, then closes the idle
 // connections. Without it the Exchange works, with what was read at New.
 func (x *Exchange) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	test := time.NewTicker(testEvery)
+	defer test.Stop()
 	var further sync.WaitGroup
 	further.Go(func() { x.runFurther(ctx) })
 	defer further.Wait()
@@ -175,35 +165,32 @@ func (x *Exchange) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			x.look()
+		case <-x.failed:
+			x.failOver(ctx)
+		case <-test.C:
+			if client := x.testIdle(ctx); client != nil {
+				client.Close()
+			}
 		}
 	}
 }
 
 // look takes up new content of the files.
 func (x *Exchange) look() {
-	password, trust := x.changed(x.opt.PasswordFile), x.changed(x.opt.CAFile)
-	switch {
-	case trust:
+	password, trust := x.renew(), x.changed(x.opt.CAFile)
+	if trust {
 		x.mu.Lock()
-		client, err := x.newClient()
+		client, err := x.clientOf(x.accounts[x.active])
 		if err == nil {
-			old := x.client
-			if until := old.HeldUntil(); !password && !until.IsZero() {
-				client.Hold(until) // the password is still the one that was refused
-			}
+			x.client.Close()
 			x.client = client
-			old.Close()
 		}
 		x.mu.Unlock()
-		if err != nil {
+		if trust = err == nil; !trust {
 			x.log.Warn("the new CA file is of no use; the old one stays", "error", err)
-			return
 		}
-	case password:
-		x.mu.Lock()
-		x.client.SetCredentials(x.credentials())
-		x.mu.Unlock()
-	default:
+	}
+	if !password && !trust {
 		return
 	}
 	x.log.Info("password or CA file has changed; the new content is tried now")

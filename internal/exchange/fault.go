@@ -30,6 +30,7 @@ func (x *Exchange) fault(step calendar.Step, err error) *calendar.Fault {
 	switch e.Class() {
 	case ews.Auth:
 		f.Class, f.Until = calendar.NoAccount, x.refused()
+		x.wantOther()
 	case ews.AccountLevel:
 		f.Class = calendar.NoAccount
 	case ews.MailboxPermanent:
@@ -58,7 +59,7 @@ func (x *Exchange) fault(step calendar.Step, err error) *calendar.Fault {
 // stepOf says how far a request came.
 func stepOf(e *ews.Error, at calendar.Step) calendar.Step {
 	switch e.Code {
-	case ews.CodeAuthFailed, ews.CodeAccountLocked:
+	case ews.CodeAuthFailed, ews.CodeAccountLocked, ews.CodeProxyAuth, ews.CodeNoScheme:
 		return calendar.StepAuthenticate
 	case "ErrorImpersonateUserDenied", "ErrorImpersonationFailed", "ErrorImpersonationDenied", "ErrorNonExistentMailbox",
 		"ErrorCannotFindUser", "ErrorInvalidSmtpAddress", "ErrorMailRecipientNotFound", "ErrorAccountDisabled":

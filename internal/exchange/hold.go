@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/koyomi-cal/koyomi/ews"
 )
 
 // Notes keep a value under a name over restarts of the program. The store's
@@ -30,13 +28,20 @@ type Notes interface {
 type holds struct {
 	mu    sync.Mutex
 	notes Notes
-	until time.Time // as noted; zero: nothing is noted
+	until [2]time.Time // as noted for each account; zero: nothing is noted
 }
 
 const (
-	holdName = "exchange.hold"
 	holdTime = 5 * time.Second // for writing a note
 )
+
+// holdName is the name of an account's note.
+func holdName(account int) string {
+	if account == 0 {
+		return "exchange.hold"
+	}
+	return "exchange.hold.standby"
+}
 
 // hold is the note. The password is recognised by 16 bits of a slow hash under
 // a salt of the note's own: enough to tell a new password from the refused one,
@@ -52,27 +57,37 @@ const (
 	holdBytes  = 2
 )
 
-func holdHash(c ews.Credentials, salt []byte) ([]byte, error) {
-	return pbkdf2.Key(sha256.New, c.Username+"\x00"+c.Password.Reveal(), salt, holdRounds, holdBytes)
+func holdHash(secret string, salt []byte) ([]byte, error) {
+	return pbkdf2.Key(sha256.New, secret, salt, holdRounds, holdBytes)
 }
 
 // Remember has a refused password noted, and takes up what an earlier run of the
 // program noted: the same password is not tried before the hold is over. Call it
 // before anything is asked.
 func (x *Exchange) Remember(ctx context.Context, notes Notes) error {
-	text, err := notes.InitValue(ctx, holdName, []byte{})
-	if err != nil {
-		return fmt.Errorf("read whether the Exchange password was refused: %w", err)
-	}
 	x.holds.mu.Lock()
 	defer x.holds.mu.Unlock()
 	x.holds.notes = notes
+	for i, l := range x.opt.logins() {
+		if err := x.remember(ctx, i, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remember takes up what is noted of one account.
+func (x *Exchange) remember(ctx context.Context, i int, l Login) error {
+	text, err := x.holds.notes.InitValue(ctx, holdName(i), []byte{})
+	if err != nil {
+		return fmt.Errorf("read whether the Exchange password was refused: %w", err)
+	}
 	var h hold
 	if len(text) == 0 || json.Unmarshal(text, &h) != nil {
 		return nil
 	}
 	now := time.Now()
-	x.holds.until = h.Until
+	x.holds.until[i] = h.Until
 	if latest := now.Add(x.opt.AuthHold); h.Until.After(latest) {
 		h.Until = latest // the clock was set back
 	}
@@ -80,59 +95,65 @@ func (x *Exchange) Remember(ctx context.Context, notes Notes) error {
 		return nil
 	}
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	hash, err := holdHash(x.credentials(), h.Salt)
+	hash, err := holdHash(x.fingerprint(l), h.Salt)
+	x.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("compare the Exchange password with the refused one: %w", err)
 	}
 	if subtle.ConstantTimeCompare(hash, h.Hash) == 1 {
-		x.client.Hold(h.Until)
+		x.accounts[i].Hold(h.Until)
 		x.log.Warn("the Exchange password was refused before this start and is not tried again for now; new content of its file is", "until", h.Until)
 	}
 	return nil
 }
 
-// refused notes that the server has refused the password and returns until when
-// it is not used.
+// refused notes which accounts' passwords the server has refused, and returns
+// until when the one in use, or the proxy's, is not used.
 func (x *Exchange) refused() time.Time {
-	x.mu.Lock()
-	until, c := x.client.HeldUntil(), x.credentials()
-	x.mu.Unlock()
 	x.holds.mu.Lock()
 	defer x.holds.mu.Unlock()
-	if until.IsZero() || x.holds.notes == nil || until.Equal(x.holds.until) {
-		return until
+	for i, l := range x.opt.logins() {
+		until := x.accounts[i].HeldUntil()
+		if until.IsZero() || x.holds.notes == nil || until.Equal(x.holds.until[i]) {
+			continue
+		}
+		x.mu.Lock()
+		secret := x.fingerprint(l)
+		x.mu.Unlock()
+		h := hold{Salt: make([]byte, 16), Until: until}
+		rand.Read(h.Salt) // never fails
+		var err error
+		if h.Hash, err = holdHash(secret, h.Salt); err == nil {
+			err = x.note(i, h)
+		}
+		if err != nil {
+			x.log.Error("it cannot be noted that the Exchange password was refused; do not restart before the password is right", "error", err)
+			continue
+		}
+		x.holds.until[i] = until
 	}
-	h := hold{Salt: make([]byte, 16), Until: until}
-	rand.Read(h.Salt) // never fails
-	var err error
-	if h.Hash, err = holdHash(c, h.Salt); err == nil {
-		err = x.note(h)
-	}
-	if err != nil {
-		x.log.Error("it cannot be noted that the Exchange password was refused; do not restart before the password is right", "error", err)
-		return until
-	}
-	x.holds.until = until
-	return until
+	return x.ews().HeldUntil()
 }
 
 // accepted forgets a refusal: the server takes the password.
 func (x *Exchange) accepted() {
 	x.holds.mu.Lock()
 	defer x.holds.mu.Unlock()
-	if x.holds.notes == nil || x.holds.until.IsZero() || !x.ews().HeldUntil().IsZero() {
+	x.mu.Lock()
+	i := x.active
+	x.mu.Unlock()
+	if x.holds.notes == nil || x.holds.until[i].IsZero() || !x.accounts[i].HeldUntil().IsZero() {
 		return // nothing is noted, or the refusal is newer than this answer
 	}
-	if err := x.note(hold{}); err != nil {
+	if err := x.note(i, hold{}); err != nil {
 		x.log.Warn("it cannot be noted that the Exchange password is right again", "error", err)
 		return
 	}
-	x.holds.until = time.Time{}
+	x.holds.until[i] = time.Time{}
 }
 
 // note writes the note; the zero value takes it away.
-func (x *Exchange) note(h hold) error {
+func (x *Exchange) note(account int, h hold) error {
 	var text []byte
 	if !h.Until.IsZero() {
 		var err error
@@ -142,5 +163,5 @@ func (x *Exchange) note(h hold) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), holdTime)
 	defer cancel()
-	return x.holds.notes.PutValue(ctx, holdName, text)
+	return x.holds.notes.PutValue(ctx, holdName(account), text)
 }
