@@ -261,6 +261,9 @@ func TestGroupReopens(t *testing.T) {
 			}
 			if i > 0 {
 				lengths[c.At.Sub(calls[i-1].At).Round(time.Minute)] = true
+				if late := c.At.Sub(calls[i-1].At) % time.Minute; late > 100*time.Millisecond {
+					t.Errorf("opened again after %v", late)
+				}
 			}
 		}
 		if len(calls) < 14 || len(calls) > 31 || len(lengths) < 2 {
