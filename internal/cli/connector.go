@@ -115,7 +115,8 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 	if err := c.Exchange.find(&x, env.logger(c.Log)); err != nil {
 		return node.Options{}, err
 	}
-	password, err := readSecret(env, "exchange.password_file", c.Exchange.PasswordFile, exchangeCredential)
+	c.Exchange.signIn(&x)
+	password, err := c.Exchange.password(env)
 	if err != nil {
 		return node.Options{}, err
 	}

@@ -42,6 +42,9 @@ type exchangeConfig struct {
 	Directory    directoryConfig    `yaml:"directory" help:"Active Directory"`
 	Username     string             `yaml:"username" example:"EXAMPLE\\svc-koyomi" help:"The service account: DOMAIN\\name or name@domain"`
 	PasswordFile string             `yaml:"password_file" example:"/etc/koyomi/exchange-password" help:"File that holds the service account's password and nothing else; without it the systemd credential exchange-password is used"`
+	SignIn       signInConfig       `yaml:"sign_in" help:"How the service account signs in"`
+	Standby      standbyConfig      `yaml:"standby" help:"A second service account, used when the first is refused"`
+	Proxy        proxyConfig        `yaml:"proxy" help:"HTTP proxy on the way to Exchange; the environment's is not used"`
 	CAFile       string             `yaml:"ca_file" help:"PEM file of the certificate authority, where the system does not know it"`
 	Timeout      time.Duration      `yaml:"timeout" default:"60s" help:"Longest wait for an answer, streams apart"`
 	AbsentSent   string             `yaml:"absent_counts_as" default:"unknown" allowed:"unknown sent" help:"What it means where the server never says whether an invitation was sent"`
@@ -171,9 +174,9 @@ func (c *connectorConfig) check() error {
 func (c *exchangeConfig) check() error {
 	if c.URL == "" && (len(c.Autodiscover.AllowedHosts) > 0 || len(c.Directory.Servers) > 0) {
 		_, err := c.trust()
-		return firstOf(errors.Join(err, need("exchange.username", c.Username)))
+		return firstOf(errors.Join(err, need("exchange.username", c.Username), c.checkSignIn()))
 	}
-	return firstOf(errors.Join(needURL("exchange.url", c.URL), need("exchange.username", c.Username)))
+	return firstOf(errors.Join(needURL("exchange.url", c.URL), need("exchange.username", c.Username), c.checkSignIn()))
 }
 
 func (c *connectorConfig) checkMailboxes() error {

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/internal/exchange"
+)
+
+// signInConfig says how the service accounts sign in.
+type signInConfig struct {
+	Scheme   string   `yaml:"scheme" default:"basic" allowed:"basic ntlm kerberos oauth" help:"Way to sign in; there is no falling back from one to another"`
+	Realm    string   `yaml:"realm" example:"CORP.EXAMPLE.COM" help:"Kerberos: the directory's realm"`
+	KDC      []string `yaml:"kdc" example:"[dc1.corp.example.com]" help:"Kerberos: domain controllers, with :port where it is not 88; none: DNS is asked"`
+	Keytab   string   `yaml:"keytab_file" help:"Kerberos: keytab of the service account, in the place of password_file"`
+	SPN      string   `yaml:"spn" example:"HTTP/mail.example.com" help:"Kerberos: name of the service, where it is not HTTP/ and the host of the URL"`
+	EPA      string   `yaml:"epa" default:"auto" allowed:"auto off" help:"NTLM and Kerberos: off leaves the channel binding of Extended Protection out, for a load balancer with a certificate of its own"`
+	TokenURL string   `yaml:"token_url" example:"https://login.microsoftonline.com/TENANT/oauth2/v2.0/token" help:"OAuth: where tokens come from; username is the client id, password_file holds the client secret"`
+	Scope    string   `yaml:"scope" example:"https://outlook.office365.com/.default" help:"OAuth: scope of the tokens"`
+}
+
+// standbyConfig is a second service account.
+type standbyConfig struct {
+	Username     string `yaml:"username" example:"EXAMPLE\\svc-koyomi2" help:"The second account; empty: there is none"`
+	PasswordFile string `yaml:"password_file" example:"/etc/koyomi/exchange-password2" help:"File that holds its password and nothing else"`
+	Keytab       string `yaml:"keytab_file" help:"Kerberos: its keytab, in the place of password_file"`
+}
+
+// proxyConfig is an HTTP proxy.
+type proxyConfig struct {
+	URL          string `yaml:"url" example:"http://proxy.example.com:3128" help:"Address; empty: there is none"`
+	Username     string `yaml:"username" help:"Who signs in to it; empty: nobody need"`
+	PasswordFile string `yaml:"password_file" help:"File that holds the proxy's password and nothing else"`
+	Scheme       string `yaml:"scheme" default:"basic" allowed:"basic ntlm" help:"Way to sign in to it"`
+}
+
+// schemeOf returns the way to sign in of a name in the configuration.
+func schemeOf(name string) ews.Scheme {
+	switch name {
+	case "ntlm":
+		return ews.NTLM
+	case "kerberos":
+		return ews.Negotiate
+	case "oauth":
+		return ews.OAuth
+	}
+	return ews.Basic
+}
+
+// checkSignIn says what is missing or too much.
+func (c *exchangeConfig) checkSignIn() error {
+	s := c.SignIn
+	switch {
+	case s.Scheme == "kerberos" && s.Realm == "":
+		return errors.New("exchange.sign_in.realm is missing")
+	case s.Scheme != "kerberos" && (s.Keytab != "" || c.Standby.Keytab != ""):
+		return errors.New("exchange.sign_in.keytab_file goes with scheme kerberos")
+	case s.Scheme == "oauth":
+		if err := needURL("exchange.sign_in.token_url", s.TokenURL); err != nil {
+			return err
+		}
+	case c.Standby.Username != "" && c.Standby.PasswordFile == "" && c.Standby.Keytab == "":
+		return errors.New("exchange.standby.password_file is missing")
+	}
+	if c.Proxy.Username != "" && c.Proxy.PasswordFile == "" {
+		return errors.New("exchange.proxy.password_file is missing")
+	}
+	return nil
+}
+
+// signIn fills in how the accounts sign in.
+func (c *exchangeConfig) signIn(x *exchange.Options) {
+	s := c.SignIn
+	x.KeytabFile = s.Keytab
+	x.SignIn = exchange.SignIn{
+		Scheme: schemeOf(s.Scheme), Realm: s.Realm, KDCs: s.KDC, SPN: s.SPN, NoBinding: s.EPA == "off", TokenURL: s.TokenURL, Scope: s.Scope,
+	}
+	if c.Standby.Username != "" {
+		x.Standby = &exchange.Login{Username: c.Standby.Username, PasswordFile: c.Standby.PasswordFile, KeytabFile: c.Standby.Keytab}
+	}
+	x.Proxy = exchange.Proxy{
+		URL: c.Proxy.URL, Scheme: schemeOf(c.Proxy.Scheme),
+		Login: exchange.Login{Username: c.Proxy.Username, PasswordFile: c.Proxy.PasswordFile},
+	}
+}
+
+// password reads the service account's password; with a keytab there is none.
+func (c *exchangeConfig) password(env *environment) (string, error) {
+	if c.SignIn.Keytab != "" {
+		return "", nil
+	}
+	return readSecret(env, "exchange.password_file", c.PasswordFile, exchangeCredential)
+}
