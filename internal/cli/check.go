@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -74,23 +76,31 @@ func (c *checkCommand) Run(env *environment) error {
 			mailboxes = append(mailboxes, m.Address)
 		}
 	}
-	client, err := newExchange(env, config.Exchange, slog.New(backEndHandler{}))
+	found, err := findServers(env, config.Exchange, mailboxes, slog.New(backEndHandler{}))
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer found.close()
+	dir, err := config.Exchange.openDirectory(found.account)
+	if err != nil {
+		return err
+	}
 
 	r := &report{env: env, asJSON: c.JSON, lang: lang}
-	k := checker{client: client, account: config.Exchange.Username, url: config.Exchange.URL, caFile: config.Exchange.CAFile, lang: lang}
-	steps, well := k.server(env.ctx)
-	r.add(steps)
+	k := checker{found: found, dir: dir, account: config.Exchange.Username, caFile: config.Exchange.CAFile, lang: lang}
+	well := true
+	for _, u := range slices.Sorted(maps.Keys(found.clients)) {
+		steps, answers := k.server(env.ctx, found.clients[u], u)
+		r.add(steps)
+		well = well && answers
+	}
 	if well {
 		if err := k.all(env.ctx, mailboxes, c.Parallel, r); err != nil {
 			return err
 		}
 	}
 	if c.Write && r.failed() == 0 {
-		c.canary(env, client, r)
+		c.canary(env, found, r)
 	}
 	if c.Advice || c.JSON {
 		r.advice = adviceFor(config.Exchange.Username, lang)
@@ -132,8 +142,8 @@ func (k checker) all(ctx context.Context, mailboxes []string, parallel int, r *r
 
 // expiry returns when the server's certificate ends, or zero where there is
 // none or it cannot be seen from here.
-func (k checker) expiry(ctx context.Context) time.Time {
-	u, err := url.Parse(k.url)
+func (k checker) expiry(ctx context.Context, address string) time.Time {
+	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" {
 		return time.Time{}
 	}

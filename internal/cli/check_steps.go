@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/ews/activedirectory"
 )
 
 // checker tries the steps in their order and stops at the first that fails.
 type checker struct {
-	client  *ews.Client
+	found   *servers
+	dir     *activedirectory.Directory // nil: none
 	account string
-	url     string
 	caFile  string
 	lang    lang
 }
@@ -39,21 +40,21 @@ func (k checker) failure(mailbox, name string, err error) step {
 	return s
 }
 
-// server tries what concerns every mailbox.
-func (k checker) server(ctx context.Context) (steps []step, well bool) {
-	info, err := k.client.As("").Probe(ctx)
+// server tries what concerns every mailbox of one server.
+func (k checker) server(ctx context.Context, client *ews.Client, address string) (steps []step, well bool) {
+	info, err := client.As("").Probe(ctx)
 	e, isEWS := errors.AsType[*ews.Error](err)
 	refused := isEWS && e.Class() == ews.Auth
 	// An account without a mailbox may be told so once it is signed in.
 	if err != nil && !refused && !(isEWS && strings.HasPrefix(e.Code, "Error")) {
 		return []step{k.failure("", "discover", err)}, false
 	}
-	host := k.url
-	if u, err := url.Parse(k.url); err == nil {
+	host := address
+	if u, err := url.Parse(address); err == nil {
 		host = u.Host
 	}
 	found := ok("", "discover", strings.TrimSpace(host+" "+version(info)))
-	if end := k.expiry(ctx); !end.IsZero() {
+	if end := k.expiry(ctx, address); !end.IsZero() {
 		found.Detail += k.lang.text(", certificate until ", "、証明書の期限 ") + end.UTC().Format(time.DateOnly)
 		found.Warning, found.Repair = k.certificate(time.Until(end))
 	}
@@ -63,7 +64,7 @@ func (k checker) server(ctx context.Context) (steps []step, well bool) {
 	}
 	return append(steps, ok("", "authenticate", fmt.Sprintf(k.lang.text(
 		"at most %d requests are under way when a password is refused: keep the lockout threshold above that",
-		"パスワードが拒否された時点で送信中の要求は最大 %d 件です。ロックアウトのしきい値はこれより大きくしてください"), concurrency))), true
+		"パスワードが拒否された時点で送信中の要求は最大 %d 件です。ロックアウトのしきい値はこれより大きくしてください"), concurrency)+k.lockout(ctx))), true
 }
 
 // certificate warns 30, 7 and 1 days before a certificate ends.
@@ -106,7 +107,14 @@ func product(i ews.ServerInfo) string {
 func (k checker) mailbox(ctx context.Context, address string) (out []step) {
 	var backEnd string
 	ctx = context.WithValue(ctx, backEndKey{}, &backEnd)
-	box := k.client.As(address)
+	if d, looked := k.found.of[address]; looked {
+		out = append(out, k.discovered(address, d))
+	}
+	client, err := k.found.client(address)
+	if err != nil {
+		return out
+	}
+	box, first := client.As(address), len(out)
 	info, err := box.Probe(ctx)
 	if err != nil {
 		return append(out, k.failure(address, "impersonate", err))
@@ -120,9 +128,9 @@ func (k checker) mailbox(ctx context.Context, address string) (out []step) {
 	if err := subscribe(ctx, box); err != nil {
 		return append(out, k.failure(address, "subscribe", err))
 	}
-	out[0].Detail = version(info)
+	out[first].Detail = version(info)
 	if backEnd != "" {
-		out[0].Detail = strings.TrimSpace(out[0].Detail + k.lang.text(" on ", " 所在 ") + backEnd)
+		out[first].Detail = strings.TrimSpace(out[first].Detail + k.lang.text(" on ", " 所在 ") + backEnd)
 	}
 	out = append(out, ok(address, "subscribe", ""))
 	switch {

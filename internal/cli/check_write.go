@@ -29,7 +29,7 @@ func (c *checkCommand) checkWrite() error {
 }
 
 // canary plays the meeting and reports it as a step.
-func (c *checkCommand) canary(env *environment, client *ews.Client, r *report) {
+func (c *checkCommand) canary(env *environment, found *servers, r *report) {
 	s := step{Step: "canary"}
 	if err := c.confirm(env, r.lang); err != nil {
 		s.Cause = err.Error()
@@ -38,6 +38,13 @@ func (c *checkCommand) canary(env *environment, client *ews.Client, r *report) {
 	}
 	box := func(address string) exchange.ProbeMailbox {
 		if address == "" {
+			return exchange.ProbeMailbox{}
+		}
+		client, err := found.client(address)
+		if err != nil { // a room that was not looked for is at A's server
+			client, err = found.client(c.Mailboxes[0])
+		}
+		if err != nil {
 			return exchange.ProbeMailbox{}
 		}
 		return exchange.ProbeMailbox{Box: client.As(address), Address: address}

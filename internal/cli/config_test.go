@@ -57,7 +57,7 @@ mailboxes:
 func TestConfigMistakesAreNamed(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, file, set, env, want string }{
-		{"unknown key", "data: /x\nexchange:\n  user: svc\n", "", "", `koyomi.yaml:3: there is no key "user" in exchange; allowed are url, username, password_file, ca_file, timeout, absent_counts_as`},
+		{"unknown key", "data: /x\nexchange:\n  user: svc\n", "", "", `koyomi.yaml:3: there is no key "user" in exchange; allowed are url, autodiscover, directory, username, `},
 		{"unknown key at the top", "datta: /x\n", "", "", `koyomi.yaml:1: there is no key "datta" in the configuration; allowed are data, log,`},
 		{"unknown key in a list", "mailboxes:\n  - address: a@example.com\n  - adress: b@example.com\n", "", "", `koyomi.yaml:3: there is no key "adress" in mailboxes; allowed are address,`},
 		{"number for a text", "exchange:\n  url: 5\n", "", "", `koyomi.yaml:2: exchange.url is a text: put it in quotes`},
@@ -66,7 +66,7 @@ func TestConfigMistakesAreNamed(t *testing.T) {
 		{"negative number", "safety:\n  writes_per_hour: -1\n", "", "", `koyomi.yaml:2: safety.writes_per_hour: "-1" is not a whole number, 0 or more`},
 		{"value not in the list", "log:\n  level: loud\n", "", "", `koyomi.yaml:2: log.level: "loud" is not known; allowed are debug, info, warn, error`},
 		{"text for a list", "mailboxes: aya@example.com\n", "", "", `koyomi.yaml:1: mailboxes is a list: begin each entry on a line of its own with "- "`},
-		{"text for a group", "exchange: https://x.example\n", "", "", `koyomi.yaml:1: exchange is a group of keys, one per line: url, username,`},
+		{"text for a group", "exchange: https://x.example\n", "", "", `koyomi.yaml:1: exchange is a group of keys, one per line: url, autodiscover,`},
 		{"group for a text", "data:\n  url: x\n", "", "", `koyomi.yaml:2: data is a text`},
 		{"list at the top", "- a\n", "", "", `koyomi.yaml:1: the configuration is a group of keys`},
 		{"key twice", "data: /a\ndata: /b\n", "", "", `koyomi.yaml:2: this is not valid YAML: `},
