@@ -21,7 +21,11 @@ func (r *rig) routed(mailbox, anchor, cookie, body string) answer {
 	if cookie != "-" && cookie != "" {
 		h = append(h, "Cookie", overrideCookie+"="+cookie)
 	}
-	return r.send(svc, "password", envelope(mailbox, body), h...)
+	a := r.send(svc, "password", envelope(mailbox, body), h...)
+	if a.status == http.StatusOK {
+		r.keep(a.raw)
+	}
+	return a
 }
 
 // cookieOf returns the override cookie that an answer sets.

@@ -75,6 +75,7 @@ func (l *listening) next() (*wire.Element, []byte) {
 	if m == nil {
 		l.r.t.Fatalf("no message in %s", doc)
 	}
+	l.r.keepStream(doc)
 	return m, doc
 }
 
