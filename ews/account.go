@@ -35,7 +35,15 @@ type Credentials struct {
 	Tokens *TokenEndpoint
 }
 
-// check says what is missing.
+// Check says what is missing, with code [CodeInvalid]. It asks no server. [New]
+// does it for [Options.Credentials]; who makes an [Account] does it before.
+func (c *Credentials) Check() error {
+	if e := c.check(); e != nil {
+		return e
+	}
+	return nil
+}
+
 func (c *Credentials) check() *Error {
 	switch c.Scheme {
 	case Basic, NTLM:

@@ -29,12 +29,14 @@ func TestJoinBlockSurvivesRTF(t *testing.T) {
 		"RTF":     ewstest.RewriteAsRTF("<p>Agenda <u>two</u></p>"),
 	}
 	trips := map[string]func(string) string{
-		"RTF":              ewstest.RewriteAsRTF,
-		"RTF twice":        func(s string) string { return ewstest.RewriteAsRTF(ewstest.RewriteAsRTF(s)) },
-		"Outlook, RTF":     func(s string) string { return ewstest.RewriteAsRTF(ewstest.RewriteAsOutlook(s)) },
-		"RTF, Outlook":     func(s string) string { return ewstest.RewriteAsOutlook(ewstest.RewriteAsRTF(s)) },
-		"appended to RTF":  nil,
-		"RTF and a day on": func(s string) string { return strings.Replace(ewstest.RewriteAsRTF(s), "</body>", "<p>PS: late</p></body>", 1) },
+		"RTF":             ewstest.RewriteAsRTF,
+		"RTF twice":       func(s string) string { return ewstest.RewriteAsRTF(ewstest.RewriteAsRTF(s)) },
+		"Outlook, RTF":    func(s string) string { return ewstest.RewriteAsRTF(ewstest.RewriteAsOutlook(s)) },
+		"RTF, Outlook":    func(s string) string { return ewstest.RewriteAsOutlook(ewstest.RewriteAsRTF(s)) },
+		"appended to RTF": nil,
+		"RTF and a day on": func(s string) string {
+			return strings.Replace(ewstest.RewriteAsRTF(s), "</body>", "<p>PS: late</p></body>", 1)
+		},
 	}
 	for _, locale := range render.Locales() {
 		o := render.Options{Locale: locale, Header: "Welcome.", Footer: "Help: extension 100", WithPhone: true, WithVideo: true}

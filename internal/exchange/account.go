@@ -76,6 +76,9 @@ func (x *Exchange) makeAccounts() error {
 		if err != nil {
 			return err
 		}
+		if e, is := errors.AsType[*ews.Error](c.Check()); is {
+			return fmt.Errorf("exchange: %s", e.Message)
+		}
 		x.accounts = append(x.accounts, ews.NewAccount(c, ews.AccountOptions{Hold: x.opt.AuthHold, NoBinding: x.opt.SignIn.NoBinding}))
 	}
 	if p := x.opt.Proxy; p.Username != "" {
