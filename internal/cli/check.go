@@ -9,11 +9,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/url"
 	"os"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -81,16 +79,11 @@ func (c *checkCommand) Run(env *environment) error {
 		return err
 	}
 	defer found.close()
-	dir, err := config.Exchange.openDirectory(found.account)
-	if err != nil {
-		return err
-	}
-
 	r := &report{env: env, asJSON: c.JSON, lang: lang}
-	k := checker{found: found, dir: dir, account: config.Exchange.Username, caFile: config.Exchange.CAFile, lang: lang}
+	k := checker{found: found, scheme: config.Exchange.SignIn.Scheme, account: config.Exchange.Username, caFile: config.Exchange.CAFile, lang: lang}
 	well := true
-	for _, u := range slices.Sorted(maps.Keys(found.clients)) {
-		steps, answers := k.server(env.ctx, found.clients[u], u)
+	for _, u := range found.urls {
+		steps, answers := k.server(env.ctx, u)
 		r.add(steps)
 		well = well && answers
 	}

@@ -5,100 +5,95 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/koyomi-cal/koyomi/ews"
-	"github.com/koyomi-cal/koyomi/ews/activedirectory"
+	"github.com/koyomi-cal/koyomi/internal/exchange"
 )
 
-// servers holds a client for each address of Exchange Web Services, and which
-// of them serves a mailbox.
+// servers is Exchange as the connector uses it, with a client for each account
+// and address of Exchange Web Services, and which address serves a mailbox.
 type servers struct {
-	clients map[string]*ews.Client   // by URL
-	of      map[string]ews.Discovery // by address; empty where one URL serves all
-	url     string                   // that one
-	account *ews.Account
+	exchange *exchange.Exchange
+	accounts []exchange.Access        // the one in use, and one that stands by
+	urls     []string                 // of the servers
+	of       map[string]ews.Discovery // by address; empty where one URL serves all
+	clients  map[string][]*ews.Client // by URL, one for each account
 }
 
 func (s *servers) close() {
-	for _, c := range s.clients {
-		c.Close()
+	for _, a := range s.accounts {
+		a.Client.Close()
 	}
 }
 
 // client returns the client for a mailbox, or why there is none.
-func (s *servers) client(mailbox string) (*ews.Client, error) {
-	if s.url != "" {
-		return s.clients[s.url], nil
+func (s *servers) client(mailbox string) (*ews.Client, error) { return s.clientOf(0, mailbox) }
+
+// clientOf is client for one of the accounts.
+func (s *servers) clientOf(account int, mailbox string) (*ews.Client, error) {
+	url := s.urls[0]
+	if len(s.of) > 0 {
+		d, known := s.of[mailbox]
+		switch {
+		case !known:
+			return nil, fmt.Errorf("the server of %s was not looked for", mailbox)
+		case d.Err != nil:
+			return nil, d.Err
+		}
+		url = d.EWSURL
 	}
-	d := s.of[mailbox]
-	if d.Err != nil {
-		return nil, d.Err
-	}
-	return s.clients[d.EWSURL], nil
+	return s.clients[url][account], nil
 }
 
-// directory opens the directory of the configuration; none is nil. It signs in
-// with the same account, so that a wrong password is tried no more often.
-func (c *exchangeConfig) openDirectory(account *ews.Account) (*activedirectory.Directory, error) {
-	if len(c.Directory.Servers) == 0 {
-		return nil, nil
-	}
-	d, err := activedirectory.NewDirectory(activedirectory.DirectoryOptions{
-		Servers: c.Directory.Servers, Site: c.Directory.Site, CAFile: c.Directory.CAFile, Account: account,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("exchange.directory: %w", err)
-	}
-	return d, nil
-}
-
-// findServers makes the client of the configuration's URL or, without one,
-// finds the servers of the mailboxes by Autodiscover.
+// findServers takes the configuration's URL or, without one, finds the servers
+// of the mailboxes by Autodiscover. It signs in as the connector does.
 func findServers(env *environment, c exchangeConfig, mailboxes []string, log *slog.Logger) (*servers, error) {
-	s := &servers{clients: map[string]*ews.Client{}, of: map[string]ews.Discovery{}, url: c.URL}
-	if c.URL != "" {
-		client, err := newExchange(env, c, log)
-		if err != nil {
+	o, err := c.options(env, log)
+	if err != nil {
+		return nil, err
+	}
+	o.Log = log
+	s := &servers{of: map[string]ews.Discovery{}, clients: map[string][]*ews.Client{}, urls: []string{c.URL}}
+	if s.exchange, err = exchange.New(o); err != nil {
+		return nil, err
+	}
+	if s.accounts, err = s.exchange.Accesses(); err != nil {
+		return nil, err
+	}
+	if c.URL == "" {
+		if err := s.find(env.ctx, mailboxes); err != nil {
 			return nil, err
 		}
-		s.clients[c.URL], s.account = client, client.Account()
-		return s, nil
 	}
-	password, err := readSecret(env, "exchange.password_file", c.PasswordFile, exchangeCredential)
-	if err != nil {
-		return nil, err
-	}
-	trust, err := c.trust()
-	if err != nil {
-		return nil, err
-	}
-	s.account = ews.NewAccount(ews.Credentials{Username: c.Username, Password: ews.NewSecret(password)}, ews.AccountOptions{})
-	o := ews.Options{Account: s.account, CAFile: c.CAFile, Timeout: c.Timeout, UserAgent: userAgent, Logger: log}
-	dir, err := c.openDirectory(s.account)
-	if err != nil {
-		return nil, err
-	}
-	opts := ews.DiscovererOptions{Options: o, Trust: trust, RootDomain: c.Autodiscover.RootDomain}
-	if dir != nil {
-		opts.SCP = dir.ServiceConnectionPoints
-	}
-	d, err := ews.NewDiscoverer(opts)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	for _, f := range d.Find(env.ctx, mailboxes...) {
-		s.of[f.Address] = f
-		if f.Err != nil || s.clients[f.EWSURL] != nil {
-			continue
-		}
-		o.URL = f.EWSURL
-		if s.clients[f.EWSURL], err = ews.New(o); err != nil {
-			return nil, err
+	for _, u := range s.urls {
+		for _, a := range s.accounts {
+			client, err := a.Client.At(u)
+			if err != nil {
+				return nil, err
+			}
+			s.clients[u] = append(s.clients[u], client)
 		}
 	}
 	return s, nil
+}
+
+// find finds the servers of mailboxes.
+func (s *servers) find(ctx context.Context, mailboxes []string) error {
+	found, err := s.exchange.Find(ctx, mailboxes...)
+	if err != nil {
+		return err
+	}
+	s.urls = s.urls[:0]
+	for _, f := range found {
+		s.of[f.Address] = f
+		if f.Err == nil && !slices.Contains(s.urls, f.EWSURL) {
+			s.urls = append(s.urls, f.EWSURL)
+		}
+	}
+	slices.Sort(s.urls)
+	return nil
 }
 
 // discovered is the step of one mailbox whose server was looked for.
@@ -112,6 +107,7 @@ func (k checker) discovered(mailbox string, d ews.Discovery) step {
 	}
 	s := k.failure(mailbox, "discover", d.Err)
 	switch d.Err.Code {
+	case ews.CodeAuthFailed, ews.CodeAccountLocked, ews.CodeNoScheme, ews.CodeProxyAuth: // as anywhere
 	case ews.CodeHostPending:
 		s.Repair = k.lang.text("allow the host, if it is yours: exchange.autodiscover.allowed_hosts: ", "自組織のホストであれば許可してください: exchange.autodiscover.allowed_hosts: ") + d.Err.Values["Hosts"]
 	case ews.CodeOnline:
@@ -122,18 +118,22 @@ func (k checker) discovered(mailbox string, d ews.Discovery) step {
 	return s
 }
 
-// lockout says how many refused passwords lock the account, where a directory
-// is named.
-func (k checker) lockout(ctx context.Context) string {
-	if k.dir == nil {
-		return ""
+// lockout says how many refused passwords lock an account, where a directory is
+// named, and warns where requests under way can be as many.
+func (k checker) lockout(ctx context.Context, a exchange.Access) (detail, warning string) {
+	if !k.found.exchange.HasDirectory() {
+		return "", ""
 	}
-	l, err := k.dir.Lockout(ctx, k.account)
+	l, err := k.found.exchange.Lockout(ctx, a)
 	switch {
 	case err != nil:
-		return k.lang.text("; its threshold cannot be read from the directory", "(ディレクトリからしきい値を読めません)")
+		return k.lang.text("; its threshold cannot be read from the directory", "(ディレクトリからしきい値を読めません)"),
+			k.lang.text("directory: ", "ディレクトリ: ") + sentence(err)
 	case l.Threshold == 0:
-		return k.lang.text("; the directory never locks it", "(ディレクトリはロックしません)")
+		return k.lang.text("; the directory never locks it", "(ディレクトリはロックしません)"), ""
+	case l.Threshold <= k.found.exchange.MaxConcurrent():
+		warning = k.lang.text("a password that is changed while requests are under way can lock the account: raise the threshold, or change passwords with a standby account",
+			"要求の送信中にパスワードを変更すると、アカウントがロックされることがあります。しきい値を上げるか、待機アカウントを使って変更してください")
 	}
-	return fmt.Sprintf(k.lang.text("; it is %d within %v", "(しきい値 %d 回、期間 %v)"), l.Threshold, l.Window)
+	return fmt.Sprintf(k.lang.text("; it is %d within %v", "(しきい値 %d 回、期間 %v)"), l.Threshold, l.Window), warning
 }

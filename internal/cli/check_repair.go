@@ -83,8 +83,13 @@ func (k checker) repair(err error, address string) string {
 	switch e.Code {
 	case ews.CodeAuthFailed:
 		return k.lang.text("check exchange.username and the content of exchange.password_file; if both are right: ",
-			"exchange.username と exchange.password_file の内容を確認してください。正しい場合: ") +
-			"Get-WebServicesVirtualDirectory | Set-WebServicesVirtualDirectory -BasicAuthentication $true"
+			"exchange.username と exchange.password_file の内容を確認してください。正しい場合: ") + k.schemeCommand()
+	case ews.CodeNoScheme:
+		return k.lang.text("choose another exchange.sign_in.scheme, or allow this one on the server: ",
+			"exchange.sign_in.scheme を変更するか、サーバーで許可してください: ") + k.schemeCommand()
+	case ews.CodeProxyAuth:
+		return k.lang.text("check exchange.proxy.username, the content of exchange.proxy.password_file and exchange.proxy.scheme",
+			"exchange.proxy.username、exchange.proxy.password_file の内容、exchange.proxy.scheme を確認してください")
 	case ews.CodeAccountLocked:
 		return "Unlock-ADAccount -Identity " + quoteShell(accountName(k.account))
 	case ews.CodeCertificate:
@@ -124,6 +129,20 @@ func (k checker) mailboxRepair(code, address string) string {
 		return fmt.Sprintf("Get-MailboxFolderStatistics %s -FolderScope Calendar", box)
 	}
 	return ""
+}
+
+// schemeCommand has the servers offer the way to sign in that is configured.
+func (k checker) schemeCommand() string {
+	option := map[string]string{"ntlm": "WindowsAuthentication", "kerberos": "WindowsAuthentication", "oauth": "OAuthAuthentication"}[k.scheme]
+	if option == "" {
+		option = "BasicAuthentication"
+	}
+	return "Get-WebServicesVirtualDirectory | Set-WebServicesVirtualDirectory -" + option + " $true"
+}
+
+// lockoutCommand shows after how many refused passwords an account is locked.
+func lockoutCommand(account string) string {
+	return "Get-ADDefaultDomainPasswordPolicy | Format-List LockoutThreshold,LockoutObservationWindow; Get-ADUserResultantPasswordPolicy " + quoteShell(accountName(account))
 }
 
 // roleCommand gives the account the impersonation role within a scope.
@@ -174,7 +193,7 @@ func adviceFor(account string, l lang) []advice {
 			"Get-WebServicesVirtualDirectory | Format-List Server,BasicAuthentication,WindowsAuthentication,ExtendedProtectionTokenChecking,ExtendedProtectionFlags"},
 		{"lockout", l.text("The lockout threshold has to be above the number of requests under way at once (10).",
 			"ロックアウトのしきい値は、同時に送信中の要求数 (10) より大きくしてください。"),
-			"Get-ADDefaultDomainPasswordPolicy | Format-List LockoutThreshold,LockoutObservationWindow; Get-ADUserResultantPasswordPolicy " + user},
+			lockoutCommand(account)},
 		{"certificates", l.text("When the servers' certificates end.", "サーバー証明書の有効期限。"),
 			"Get-ExchangeCertificate | Format-Table Subject,Services,NotAfter"},
 		{"grommunio", l.text("On grommunio there is no role: make the account an owner of each mailbox (in a shell on the server).",

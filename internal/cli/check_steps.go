@@ -10,22 +10,20 @@ import (
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
-	"github.com/koyomi-cal/koyomi/ews/activedirectory"
 )
 
 // checker tries the steps in their order and stops at the first that fails.
 type checker struct {
 	found   *servers
-	dir     *activedirectory.Directory // nil: none
+	scheme  string // as in the configuration
 	account string
 	caFile  string
 	lang    lang
 }
 
-const (
-	streamWait  = 15 * time.Second // a server answers a stream at once; a buffering proxy never does
-	concurrency = 10               // requests under way at once, as package ews has it
-)
+// streamWait is how long a stream may take to begin: a server answers at once, a
+// buffering proxy never does.
+const streamWait = 15 * time.Second
 
 // ok and failure make steps.
 func ok(mailbox, name, detail string) step {
@@ -41,12 +39,11 @@ func (k checker) failure(mailbox, name string, err error) step {
 }
 
 // server tries what concerns every mailbox of one server.
-func (k checker) server(ctx context.Context, client *ews.Client, address string) (steps []step, well bool) {
-	info, err := client.As("").Probe(ctx)
+func (k checker) server(ctx context.Context, address string) (steps []step, well bool) {
+	info, err := k.letIn(ctx, address, 0)
 	e, isEWS := errors.AsType[*ews.Error](err)
 	refused := isEWS && e.Class() == ews.Auth
-	// An account without a mailbox may be told so once it is signed in.
-	if err != nil && !refused && !(isEWS && strings.HasPrefix(e.Code, "Error")) {
+	if err != nil && !refused {
 		return []step{k.failure("", "discover", err)}, false
 	}
 	host := address
@@ -62,9 +59,58 @@ func (k checker) server(ctx context.Context, client *ews.Client, address string)
 	if refused {
 		return append(steps, k.failure("", "authenticate", err)), false
 	}
-	return append(steps, ok("", "authenticate", fmt.Sprintf(k.lang.text(
-		"at most %d requests are under way when a password is refused: keep the lockout threshold above that",
-		"パスワードが拒否された時点で送信中の要求は最大 %d 件です。ロックアウトのしきい値はこれより大きくしてください"), concurrency)+k.lockout(ctx))), true
+	steps = append(steps, k.authenticated(ctx, "authenticate", 0))
+	if len(k.found.accounts) < 2 {
+		return steps, true
+	}
+	if _, err := k.letIn(ctx, address, 1); err != nil {
+		return append(steps, k.as(1).failure("", "standby", err)), true
+	}
+	return append(steps, k.authenticated(ctx, "standby", 1)), true
+}
+
+// letIn asks a server something as one of the accounts, which may have no
+// mailbox: being told so is an answer, too.
+func (k checker) letIn(ctx context.Context, address string, account int) (ews.ServerInfo, error) {
+	info, err := k.found.clients[address][account].As("").Probe(ctx)
+	if e, is := errors.AsType[*ews.Error](err); is && e.Class() != ews.Auth && strings.HasPrefix(e.Code, "Error") {
+		err = nil
+	}
+	return info, err
+}
+
+// as is the checker with another account, for what is said of it.
+func (k checker) as(account int) checker {
+	k.account = k.found.accounts[account].Username
+	return k
+}
+
+// authenticated is the step of an account that is let in: how, and how far it
+// is from being locked.
+func (k checker) authenticated(ctx context.Context, name string, account int) step {
+	a := k.found.accounts[account]
+	limit, warning := k.lockout(ctx, a)
+	s := ok("", name, fmt.Sprintf(k.lang.text(
+		"%s as %s; at most %d requests are under way when a password is refused: keep the lockout threshold above that",
+		"%s、%s; パスワードが拒否された時点で送信中の要求は最大 %d 件です。ロックアウトのしきい値はこれより大きくしてください"),
+		schemeName(k.scheme), a.Username, k.found.exchange.MaxConcurrent())+limit)
+	if s.Warning = warning; warning != "" {
+		s.Repair = lockoutCommand(a.Username)
+	}
+	return s
+}
+
+// schemeName is how people call a way to sign in.
+func schemeName(scheme string) string {
+	switch scheme {
+	case "ntlm":
+		return "NTLM"
+	case "kerberos":
+		return "Kerberos"
+	case "oauth":
+		return "OAuth"
+	}
+	return "Basic"
 }
 
 // certificate warns 30, 7 and 1 days before a certificate ends.
@@ -120,6 +166,7 @@ func (k checker) mailbox(ctx context.Context, address string) (out []step) {
 		return append(out, k.failure(address, "impersonate", err))
 	}
 	out = append(out, ok(address, "impersonate", ""))
+	out = append(out, k.standby(ctx, address)...)
 	rights, err := bind(ctx, box)
 	if err != nil {
 		return append(out, k.failure(address, "bind", err))
@@ -143,6 +190,22 @@ func (k checker) mailbox(ctx context.Context, address string) (out []step) {
 		Mailbox: address, Step: "write", Code: "ErrorAccessDenied", Repair: roleCommand(k.account),
 		Cause: k.lang.text("the account may read this calendar but not change it", "この予定表は読めますが、変更できません"),
 	})
+}
+
+// standby tries whether the account that stands by may act for a mailbox, where
+// there is one that is let in.
+func (k checker) standby(ctx context.Context, address string) []step {
+	if len(k.found.accounts) < 2 || !k.found.accounts[1].Client.HeldUntil().IsZero() {
+		return nil
+	}
+	client, err := k.found.clientOf(1, address)
+	if err == nil {
+		_, err = client.As(address).Probe(ctx)
+	}
+	if err != nil {
+		return []step{k.as(1).failure(address, "standby", err)}
+	}
+	return []step{ok(address, "standby", "")}
 }
 
 // bind opens the calendar and returns what may be done in it.

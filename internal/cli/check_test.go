@@ -88,7 +88,7 @@ func TestCheckTable(t *testing.T) {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 	for _, want := range []string{
-		"  authenticate  ok      at most 10 requests", "closed@example.com\n  impersonate   FAILED  ConvertId: the account may not act for this mailbox",
+		"  authenticate  ok      Basic as EXAMPLE\\svc; at most 10 requests", "closed@example.com\n  impersonate   FAILED  ConvertId: the account may not act for this mailbox",
 		`repair  New-ManagementRoleAssignment -Name "Koyomi impersonation" -Role ApplicationImpersonation -User 'svc' -CustomRecipientWriteScope "Koyomi mailboxes"`,
 		"nobody@example.com\n  impersonate   FAILED", "repair  Get-Recipient 'nobody@example.com'",
 		"aya@example.com\n  impersonate   ok      Exchange 2019",

@@ -10,12 +10,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/koyomi-cal/koyomi/ews"
 	"github.com/koyomi-cal/koyomi/internal/account"
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 	"github.com/koyomi-cal/koyomi/internal/connector"
 	"github.com/koyomi-cal/koyomi/internal/detect"
-	"github.com/koyomi-cal/koyomi/internal/exchange"
 	"github.com/koyomi-cal/koyomi/internal/mailbox"
 	"github.com/koyomi-cal/koyomi/internal/meet"
 	"github.com/koyomi-cal/koyomi/internal/node"
@@ -108,22 +106,8 @@ func guarded(g account.Guard, h http.Handler) http.Handler {
 // node turns the configuration into what a node is made of. Secrets and codes
 // are read here or when they are needed, never kept in the configuration.
 func (c *connectorConfig) node(env *environment) (node.Options, error) {
-	x := exchange.Options{
-		URL: c.Exchange.URL, Username: c.Exchange.Username, PasswordFile: c.Exchange.PasswordFile, CAFile: c.Exchange.CAFile,
-		Timeout: c.Exchange.Timeout, AbsentIsSent: c.Exchange.AbsentSent == "sent", UserAgent: userAgent,
-	}
-	if err := c.Exchange.find(&x, env.logger(c.Log)); err != nil {
-		return node.Options{}, err
-	}
-	c.Exchange.signIn(&x)
-	password, err := c.Exchange.password(env)
+	x, err := c.Exchange.options(env, env.logger(c.Log))
 	if err != nil {
-		return node.Options{}, err
-	}
-	if x.PasswordFile == "" {
-		x.Password = ews.NewSecret(password)
-	}
-	if x.Profile, err = readProfile(c.Exchange.Profile); err != nil {
 		return node.Options{}, err
 	}
 	o := node.Options{

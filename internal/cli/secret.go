@@ -4,12 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/koyomi-cal/koyomi/ews"
 )
 
 const maxSecret = 64 << 10
@@ -44,27 +41,6 @@ func readSecret(env *environment, key, file, credential string) (string, error) 
 		return "", fmt.Errorf("%s: %s is empty", key, file)
 	}
 	return secret, nil
-}
-
-// newExchange makes the client of the configuration. The logger may be nil.
-func newExchange(env *environment, c exchangeConfig, log *slog.Logger) (*ews.Client, error) {
-	password, err := readSecret(env, "exchange.password_file", c.PasswordFile, exchangeCredential)
-	if err != nil {
-		return nil, err
-	}
-	if c.CAFile != "" {
-		if _, err := os.Stat(c.CAFile); err != nil {
-			return nil, fmt.Errorf("exchange.ca_file: %s cannot be read: %s", c.CAFile, plain(err))
-		}
-	}
-	client, err := ews.New(ews.Options{
-		URL: c.URL, Credentials: ews.Credentials{Username: c.Username, Password: ews.NewSecret(password)},
-		CAFile: c.CAFile, Timeout: c.Timeout, UserAgent: userAgent, Logger: log,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("exchange: %w", err)
-	}
-	return client, nil
 }
 
 // userAgent is how the connector names itself to Exchange, whose administrator

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
+	"os"
 
 	"github.com/koyomi-cal/koyomi/ews"
 	"github.com/koyomi-cal/koyomi/internal/exchange"
@@ -84,10 +87,53 @@ func (c *exchangeConfig) signIn(x *exchange.Options) {
 	}
 }
 
-// password reads the service account's password; with a keytab there is none.
-func (c *exchangeConfig) password(env *environment) (string, error) {
-	if c.SignIn.Keytab != "" {
-		return "", nil
+// options are Exchange as the configuration has it, for everything that uses
+// it. What files hold is looked at here, so that it is missed by the name of its
+// key. Hosts that Autodiscover meets are told to the log.
+func (c *exchangeConfig) options(env *environment, log *slog.Logger) (exchange.Options, error) {
+	x := exchange.Options{
+		URL: c.URL, Username: c.Username, PasswordFile: c.PasswordFile, CAFile: c.CAFile,
+		Timeout: c.Timeout, AbsentIsSent: c.AbsentSent == "sent", UserAgent: userAgent,
 	}
-	return readSecret(env, "exchange.password_file", c.PasswordFile, exchangeCredential)
+	if err := c.find(&x, log); err != nil {
+		return x, err
+	}
+	c.signIn(&x)
+	if err := c.secrets(env, &x); err != nil {
+		return x, err
+	}
+	if c.CAFile != "" {
+		if _, err := os.Stat(c.CAFile); err != nil {
+			return x, fmt.Errorf("exchange.ca_file: %s cannot be read: %s", c.CAFile, plain(err))
+		}
+	}
+	var err error
+	x.Profile, err = readProfile(c.Profile)
+	return x, err
+}
+
+// secrets looks at the files of secrets. A password that systemd gives is taken
+// as it is; with a keytab there need not be one.
+func (c *exchangeConfig) secrets(env *environment, x *exchange.Options) error {
+	if c.SignIn.Keytab == "" {
+		password, err := readSecret(env, "exchange.password_file", c.PasswordFile, exchangeCredential)
+		if err != nil {
+			return err
+		}
+		if c.PasswordFile == "" {
+			x.Password = ews.NewSecret(password)
+		}
+	}
+	for _, f := range []struct{ key, file string }{
+		{"exchange.sign_in.keytab_file", c.SignIn.Keytab}, {"exchange.standby.keytab_file", c.Standby.Keytab},
+		{"exchange.standby.password_file", c.Standby.PasswordFile}, {"exchange.proxy.password_file", c.Proxy.PasswordFile},
+	} {
+		if f.file == "" {
+			continue
+		}
+		if _, err := readSecret(env, f.key, f.file, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -243,19 +243,23 @@ func (x *Exchange) keepPolicy(ctx context.Context) {
 }
 
 func (x *Exchange) readPolicy(ctx context.Context, base *ews.Client) bool {
-	dir, err := x.directory(base)
-	if err != nil {
-		x.log.Warn("the directory's lockout policy is not read", "error", err)
-		return false
-	}
-	policy, err := dir.Lockout(ctx, x.opt.Username)
+	policy, err := x.Lockout(ctx, Access{x.usernameOf(base), base})
 	if err != nil {
 		x.log.Warn("the directory's lockout policy cannot be read; a refused password rests for the configured time", "error", err)
 		return false
 	}
-	base.Account().SetLockout(max(policy.Hold(), x.opt.AuthHold), policy.Threshold)
 	x.log.Info("the directory's lockout policy", "threshold", policy.Threshold, "window", policy.Window, "known", policy.Known)
 	return true
+}
+
+// usernameOf returns the name of the account that a client calls as.
+func (x *Exchange) usernameOf(c *ews.Client) string {
+	for i, l := range x.opt.logins() {
+		if x.accounts[i] == c.Account() {
+			return l.Username
+		}
+	}
+	return x.opt.Username
 }
 
 // run renews answers that have grown old, until ctx ends.
