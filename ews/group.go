@@ -133,6 +133,11 @@ const (
 	hasty     = 5 * time.Second // a stream that ends sooner than this did not work
 	soonAgain = 8 * time.Second // longest pause before what failed in passing is tried again
 	gather    = time.Minute     // how long the first stream waits for the last subscription
+
+	// gatherSide is how long a stream of late mailboxes is left in peace while
+	// more of them come: each time that it is opened anew, all that it has must
+	// be synchronised. What happens in the others meanwhile waits at the server.
+	gatherSide = 5 * time.Second
 )
 
 // NewGroup checks the options and returns a group. It sends nothing.
@@ -474,7 +479,7 @@ func (g *Group) subscribe(ctx context.Context, m *member, via *route) {
 		g.refused(m, err)
 	case via != g.route && via != nil: // the group was built anew meanwhile
 		g.endLater(ctx, m.address, id, via)
-	case g.strayed(m, id):
+	case g.strayed(m, id, via):
 		m.astray++
 		m.due = time.Now().Add(probePause(int(m.astray)))
 		g.endLater(ctx, m.address, id, via)
@@ -497,10 +502,15 @@ func (g *Group) trySubscribe(ctx context.Context, m *member, via *route, whole b
 }
 
 // strayed reports whether a subscription landed on another server than the
-// others and should be tried again: twice, for it may be the rule here.
-func (g *Group) strayed(m *member, id string) bool {
+// others and should be tried again: twice, for it may be the rule here. Where
+// the cookie sent it there, it is the others that are in the wrong place.
+func (g *Group) strayed(m *member, id string, via *route) bool {
 	host := SubscriptionServer(id)
-	return g.host != "" && host != "" && host != g.host && m.astray < 2
+	if g.host == "" || host == "" || host == g.host || m.astray >= 2 {
+		return false
+	}
+	home := via.server()
+	return home == "" || g.home == "" || home == g.home || time.Since(g.rebuilt) < time.Minute
 }
 
 // subscribed takes in a new subscription.
@@ -566,6 +576,7 @@ func (g *Group) rebuild(but *member, now time.Time) {
 	}
 	g.opt.Logger.Info("event streams move to another back-end server")
 	g.rebuilt, g.home, g.host = now, g.route.server(), ""
+	g.started, g.since = false, now // one stream for all of them
 	for _, m := range g.members {
 		if m == but {
 			g.host = SubscriptionServer(m.sub)

@@ -80,6 +80,7 @@ type hall struct {
 	net    *wires
 	client *ews.Client
 	sched  *ews.Scheduler
+	stop   []func() // what else has to end
 }
 
 func inHall(t *testing.T, o ewstest.Options, test func(*hall)) {
@@ -91,6 +92,9 @@ func inHall(t *testing.T, o ewstest.Options, test func(*hall)) {
 		go func() { served <- h.srv.Serve(h.net) }()
 		h.client = h.newClient("svc@example.com")
 		defer func() {
+			for _, stop := range h.stop {
+				stop()
+			}
 			h.client.Close()
 			h.net.setDown(true)
 			h.srv.Close()

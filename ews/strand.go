@@ -83,6 +83,8 @@ func (g *Group) openStreams(ctx context.Context, now time.Time, alone bool) (nex
 		switch {
 		case l.openAt.After(now):
 			earlier(l.openAt)
+		case l.side != nil && l.main != nil && now.Sub(l.side.opened) < gatherSide:
+			earlier(l.side.opened.Add(gatherSide))
 		case l.side != nil: // joins when it has ended
 			l.side.cut(errJoin)
 		case l.main == nil || g.busy == 0:

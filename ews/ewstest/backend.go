@@ -110,12 +110,12 @@ func (s *Server) FailOver(from, to int) {
 		return
 	}
 	s.mu.Lock()
+	lost := s.loseSubscriptions(func(sub *subscription) bool { return int(sub.box.home.Load()) == from })
 	for _, b := range s.boxes {
 		if int(b.home.Load()) == from {
 			b.settle(to)
 		}
 	}
-	lost := s.loseSubscriptions(func(sub *subscription) bool { return int(sub.box.home.Load()) == to && sub.back != s.backs[to] })
 	s.mu.Unlock()
 	blinded(lost)
 }
