@@ -95,6 +95,43 @@ func TestGroupNewServerInCookie(t *testing.T) {
 	})
 }
 
+// TestGroupOfManyServers: the mailboxes of a site live on several servers, and
+// one of them, not the group's, dies. The others are not disturbed, and those
+// that come back one by one do not have each other synchronised over and over.
+func TestGroupOfManyServers(t *testing.T) {
+	t.Parallel()
+	inHall(t, ewstest.Options{Users: 200, BackEnds: 4}, func(h *hall) {
+		e := h.listen(h.group(ews.GroupOptions{Mailboxes: users(200)}))
+		defer e.stop()
+		e.take(10 * time.Second)
+		opened, subscribed := h.srv.Count("GetStreamingEvents"), h.srv.Count("Subscribe")
+		dead := (h.srv.BackEndOf(user(1)) + 1) % 4
+		lost := map[string]bool{}
+		for _, m := range users(200) {
+			lost[m] = h.srv.BackEndOf(m) == dead
+		}
+		h.srv.StopBackEnd(dead)
+		time.Sleep(2 * time.Second)
+		h.srv.FailOver(dead, (dead+2)%4)
+		all := e.take(28 * time.Second)
+		for _, m := range users(200) {
+			n := of(all, m, ews.GroupSync)
+			if n > 3 || lost[m] && n == 0 || !lost[m] && n > 1 {
+				t.Errorf("%s is synchronised %d times, lost %v", m, n, lost[m])
+			}
+			if id := h.add(m); !changed(e.take(time.Second), m, id) {
+				t.Errorf("%s is not followed", m)
+			}
+		}
+		if n := h.srv.Count("Subscribe") - subscribed; n > 50*6 {
+			t.Errorf("%d subscriptions tried for 50 mailboxes", n)
+		}
+		if n := h.srv.Count("GetStreamingEvents") - opened; n > 12 {
+			t.Errorf("%d streams opened", n)
+		}
+	})
+}
+
 // TestGroupGrommunio: a server that names the folder of a change and not the
 // item, and that cannot carry two mailboxes in one stream. After two changes
 // the mailboxes are watched as a whole; each has a stream of its own.
