@@ -78,6 +78,7 @@ type Client struct {
 
 	buffers   shelf[bytes.Buffer] // into which answers are read
 	unpackers shelf[gzip.Reader]
+	decoders  shelf[decoder]
 
 	trace *tracer
 	clock clock

@@ -12,7 +12,10 @@ import (
 // parseEnvelope reads an answer: its items and folders straight into the
 // public structs, the little that is around them into a tree.
 func parseEnvelope(data []byte) (*wire.Element, error) {
-	var d decoder
+	return new(decoder).envelope(data)
+}
+
+func (d *decoder) envelope(data []byte) (*wire.Element, error) {
 	return wire.ParseWith(data, wire.Limits{Bytes: int64(len(data))}, d.decode)
 }
 
@@ -32,6 +35,27 @@ type decoder struct {
 	attendees []Attendee
 	extended  []ExtendedProperty
 	strings   []string
+	items     []CalendarItem // room for the items of an answer, which its reader copies
+	used      int            // of it
+}
+
+// reset makes the decoder ready for the next answer. The items of the one
+// before must have been copied.
+func (d *decoder) reset() {
+	clear(d.items[:d.used])
+	clear(d.attendees[:cap(d.attendees)])
+	clear(d.extended[:cap(d.extended)])
+	clear(d.strings[:cap(d.strings)])
+	*d = decoder{attendees: d.attendees[:0], extended: d.extended[:0], strings: d.strings[:0], items: d.items}
+}
+
+// item returns room for one more item.
+func (d *decoder) item() *CalendarItem {
+	if d.used == len(d.items) {
+		d.items, d.used = make([]CalendarItem, min(max(16, 2*len(d.items)), 128)), 0
+	}
+	d.used++
+	return &d.items[d.used-1]
 }
 
 // decode is the [wire.Decoder]: it takes the items that an answer holds, by
@@ -158,7 +182,7 @@ func (d *decoder) itemID() ItemID {
 
 // calendarItem reads an item ([MS-OXWSMTGS] 2.2.4.6).
 func (d *decoder) calendarItem() *CalendarItem {
-	it := new(CalendarItem)
+	it := d.item()
 	for depth := d.Depth(); d.Child(depth); {
 		if name := d.Name(); !d.itemProperty(it, name) && !d.calendarProperty(it, name) && !d.meetingProperty(it, name) {
 			d.seriesProperty(it, name)

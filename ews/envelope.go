@@ -45,7 +45,10 @@ func do[T any](ctx context.Context, m *Mailbox, op operation[T]) (T, error) {
 
 func once[T any](ctx context.Context, m *Mailbox, op operation[T], version string) (T, error) {
 	var none T
-	call, err := newCall(m, op.name, version, op.write)
+	call, err := newCall(m, op.name, version, func(r *request) {
+		r.Grow(op.items * roomForID)
+		op.write(r)
+	})
 	if err != nil {
 		return none, err
 	}
@@ -114,6 +117,9 @@ func (r *request) refuse(message string) {
 		r.err = invalid("", message)
 	}
 }
+
+// roomForID is how much an item's id with its change key takes in a request.
+const roomForID = 256
 
 // newCall writes the envelope with its headers in the order in which
 // Microsoft's own library has them: version, then impersonation.

@@ -2,6 +2,7 @@ package ews
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,7 +52,9 @@ func (m *Mailbox) FindItem(ctx context.Context, req FindItemRequest) (FindItemPa
 				Total: number(&wire.Element{Text: root.Attr("TotalItemsInView")}),
 				Last:  root.Attr("IncludesLastItemInRange") != "false",
 			}
-			for _, e := range root.Child("Items").Elements() {
+			items := root.Child("Items").Elements()
+			page.Items = slices.Grow(page.Items, len(items))
+			for _, e := range items {
 				if it := decoded[CalendarItem](e); it != nil {
 					page.Items = append(page.Items, *it)
 				}

@@ -2,6 +2,7 @@ package ews
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -57,7 +58,9 @@ func (m *Mailbox) SyncFolderItems(ctx context.Context, req SyncFolderItemsReques
 			if page.State == "" {
 				return SyncFolderItemsPage{}, a.fail(CodeMalformed, "the answer has no sync state", nil)
 			}
-			for _, c := range msg.Child("Changes").Elements() {
+			changes := msg.Child("Changes").Elements()
+			page.Changes = slices.Grow(page.Changes, len(changes))
+			for _, c := range changes {
 				change := SyncChange{Kind: SyncKind(strings.Clone(c.Name))}
 				switch change.Kind {
 				case SyncDelete, SyncReadFlag:

@@ -33,17 +33,19 @@ type call struct {
 	ticket  *ticket
 	id      string      // client-request-id
 	sent    atomic.Bool // the server may have seen it
+	decoder *decoder    // of the only answer; nil: each is decoded by its own
 }
 
 // answer is what came back: an envelope without a fault.
 type answer struct {
-	op     string
-	id     string
-	status int
-	env    *wire.Element
-	body   *wire.Element // the response element in it
-	buf    *bytes.Buffer // the memory of both; nil: theirs alone
-	ticket *ticket
+	op      string
+	id      string
+	status  int
+	env     *wire.Element
+	body    *wire.Element // the response element in it
+	buf     *bytes.Buffer // the memory of both; nil: theirs alone
+	decoder *decoder      // and of the items in them
+	ticket  *ticket
 }
 
 // exchange sends a request and reads its answer whole.
@@ -60,14 +62,19 @@ func (c *Client) exchange(ctx context.Context, call *call) (answer, error) {
 	if err != nil {
 		return answer{}, call.readError(ctx, resp, err)
 	}
+	call.decoder = c.decoders.take()
 	a, err := call.interpret(resp, buf.Bytes())
-	a.buf = buf
+	a.buf, a.decoder = buf, call.decoder
 	return a, err
 }
 
 // done takes an answer back when everything that its caller wants has been
 // copied out of it.
 func (c *Client) done(a answer) {
+	if a.decoder != nil {
+		a.decoder.reset()
+		c.decoders.put(a.decoder)
+	}
 	if a.buf != nil && a.buf.Cap() <= keptBuffer {
 		a.buf.Reset()
 		c.buffers.put(a.buf)
@@ -271,7 +278,11 @@ func (c *call) refusal(resp *http.Response, scheme Scheme) *Error {
 
 // interpret reads the envelope in a response.
 func (c *call) interpret(resp *http.Response, data []byte) (answer, error) {
-	env, err := parseEnvelope(data)
+	d := c.decoder
+	if d == nil {
+		d = new(decoder)
+	}
+	env, err := d.envelope(data)
 	if err != nil || env.Name != "Envelope" {
 		return answer{}, c.notEnvelope(resp, data, err)
 	}
