@@ -164,8 +164,9 @@ func (t *turn) join(e mailbox.Join) {
 	b.joins++
 	tries := b.failures
 	b.mu.Unlock()
+	ctx := t.ctx // the turn may change its own before this ends
 	c.tasks.Go(func() {
-		ev := c.askService(t.ctx, service, r, e, tries)
+		ev := c.askService(ctx, service, r, e, tries)
 		b.mu.Lock()
 		b.joins--
 		b.mu.Unlock()
