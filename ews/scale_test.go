@@ -28,6 +28,10 @@ import (
 // one is started by hand:
 //
 //	KOYOMI_SCALE=50000 KOYOMI_SCALE_SECONDS=600 go test ./ews -run TestScale -v -timeout 30m
+//
+// Every server is a site of its own, as in an organisation with many places.
+// With KOYOMI_SCALE_ONE_SITE=1 all of them are in one: then each group has
+// mailboxes on every server, and the death of one touches all.
 type scale struct {
 	mailboxes, seconds, rate, backEnds int
 }
@@ -60,8 +64,12 @@ func TestScaleServer(t *testing.T) {
 	}
 	s := ewstest.Start(ewstest.Options{Users: n, BackEnds: 4})
 	defer s.Close()
-	for i := range n { // every server is a site of its own, as in an organisation with many places
-		s.SetDiscovery(user(i+1), ewstest.Discovery{Grouping: s.BackEndName(s.BackEndOf(user(i + 1)))})
+	for i := range n {
+		var d ewstest.Discovery // one site
+		if os.Getenv("KOYOMI_SCALE_ONE_SITE") == "" {
+			d.Grouping = s.BackEndName(s.BackEndOf(user(i + 1)))
+		}
+		s.SetDiscovery(user(i+1), d)
 	}
 	fmt.Println("url", s.URL)
 	in := bufio.NewScanner(os.Stdin)
@@ -287,6 +295,7 @@ func groupings(ctx context.Context, t *testing.T, client *ews.Client, url string
 		of[key] = append(of[key], found.Address)
 	}
 	for list := range maps.Values(of) {
+		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] }) // addresses say nothing of servers
 		groups = slices.AppendSeq(groups, slices.Chunk(list, ews.GroupSize))
 	}
 	t.Logf("found %d mailboxes in %d groupings within %v: %d groups", len(mailboxes), len(of), time.Since(began).Round(time.Millisecond), len(groups))
