@@ -40,7 +40,7 @@ var edges = map[string]string{
 	"ews":                 "ews/internal/wire ews/internal/ntlm",
 	"ews/ewstest":         "ews ews/internal/wire ews/internal/ntlm",
 	"ews/internal/ntlm":   "",
-	"ews/activedirectory": "ews",
+	"ews/activedirectory": "ews ews/internal/ntlm",
 
 	// Pure functions.
 	"internal/detect":   "internal/calendar",

@@ -77,6 +77,9 @@ type AccountOptions struct {
 	// and takes the same sign-in without, as behind a load balancer with a
 	// certificate of its own, the account remembers that for the host.
 	NoBinding bool
+	// Lends keeps the password under NTLM, which else keeps a key made of it,
+	// for [Account.Lend].
+	Lends bool
 }
 
 // Account is one service account: its name and secret, and what keeps it from
@@ -97,7 +100,7 @@ type Account struct {
 func NewAccount(creds Credentials, o AccountOptions) *Account {
 	o.Hold = orDefault(o.Hold, 30*time.Minute)
 	o.Threshold = orDefault(o.Threshold, 5)
-	g := newGate(creds, o.Hold)
+	g := newGate(creds, o.Hold, o.Lends)
 	g.most = max(1, o.Threshold/2)
 	return &Account{gate: g, opts: o, unbound: map[string]bool{}}
 }

@@ -18,8 +18,9 @@ import (
 // when it throttles, too): one request, again alone and on a fresh connection,
 // confirms it.
 type gate struct {
-	hold time.Duration
-	most int // refusals within a hold that this package brings about of its own accord
+	hold  time.Duration
+	lends bool // the password is kept
+	most  int  // refusals within a hold that this package brings about of its own accord
 
 	mu      sync.Mutex
 	creds   secret
@@ -38,12 +39,15 @@ type secret struct {
 	tokens *tokens  // of OAuth
 }
 
-func newSecret(c Credentials) secret {
+func newSecret(c Credentials, lends bool) secret {
 	s := secret{Credentials: c}
 	switch c.Scheme {
 	case NTLM:
 		user, domain := ntlm.SplitName(c.Username)
-		s.key, s.Password = ntlm.NewKey(user, domain, c.Password.Reveal()), Secret{}
+		s.key = ntlm.NewKey(user, domain, c.Password.Reveal())
+		if !lends {
+			s.Password = Secret{}
+		}
 	case OAuth:
 		s.tokens = &tokens{}
 	}
@@ -73,8 +77,8 @@ const (
 	refused
 )
 
-func newGate(creds Credentials, hold time.Duration) *gate {
-	return &gate{creds: newSecret(creds), hold: hold, most: 1}
+func newGate(creds Credentials, hold time.Duration, lends bool) *gate {
+	return &gate{creds: newSecret(creds, lends), hold: hold, most: 1, lends: lends}
 }
 
 // enter waits for a turn that is under way and returns a pass, or the reason
@@ -183,7 +187,7 @@ func (t *turn) wait(ctx context.Context, op, host string) *Error {
 func (g *gate) set(creds Credentials) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.creds, g.worked, g.until = newSecret(creds), false, time.Time{}
+	g.creds, g.worked, g.until = newSecret(creds, g.lends), false, time.Time{}
 	g.version++
 }
 

@@ -222,7 +222,7 @@ func TestDownServer(t *testing.T) {
 func TestHoldEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(Credentials{Username: "u"}, time.Hour)
+		g := newGate(Credentials{Username: "u"}, time.Hour, false)
 		refusal := &Error{Code: CodeAuthFailed, Message: "no"}
 		tries := 0
 		for range 2 * 60 { // two hours, a try a minute
@@ -244,7 +244,7 @@ func TestHoldEnds(t *testing.T) {
 // new ones.
 func TestStaleAnswer(t *testing.T) {
 	t.Parallel()
-	g := newGate(Credentials{Username: "old"}, time.Hour)
+	g := newGate(Credentials{Username: "old"}, time.Hour, false)
 	p, _ := g.enter(t.Context(), "GetItem", "h")
 	g.set(Credentials{Username: "new"})
 	g.leave(p, refused, &Error{Code: CodeAuthFailed})

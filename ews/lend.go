@@ -2,30 +2,43 @@ package ews
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
-// Lend has the account's name and password tried by something else than a
-// request over HTTP, such as a bind to a directory, under the same rules: not
-// while they are held, one at a time until they have worked, and with a hold
-// after a refusal. The function returns whether they were refused, and why it
-// failed; without both they count as accepted. Where the account keeps no
-// password, as under NTLM and Negotiate, it is not called.
+// Lend has the account's secret tried by something else than a request over
+// HTTP, such as a bind to a directory, under the same rules: not while it is
+// held, one at a time until it has worked, and with a hold after a refusal. The
+// function gets the credentials and returns whether they were refused, and why
+// it failed; without both they count as accepted. An *[Error] of its own is what
+// the caller gets. It is not called where the account keeps nothing that could
+// be used: under OAuth, and under NTLM without [AccountOptions.Lends].
 //
 // The error is an *[Error], of class Auth after a refusal.
-func (a *Account) Lend(ctx context.Context, op, host string, try func(username string, password Secret) (refusal bool, err error)) error {
+func (a *Account) Lend(ctx context.Context, op, host string, try func(c Credentials) (refusal bool, err error)) error {
 	err := a.use(ctx, op, host, func(p pass, _ bool) outcome {
-		if p.Password.Reveal() == "" || p.Scheme != Basic {
-			return outcome{unknown, invalid(op, "the account keeps no password that can be used here; sign in to the directory by Kerberos, or give it an account of its own"), false}
-		}
-		refusal, err := try(p.Username, p.Password)
 		switch {
-		case refusal:
-			return outcome{refused, &Error{Op: op, Code: CodeAuthFailed, Message: "the directory refuses the account's name or password; enter the right one", Cause: err}, false}
-		case err != nil:
-			return outcome{unknown, &Error{Op: op, Code: CodeTransport, Message: "the directory could not be asked", Cause: err}, false}
+		case p.Scheme == OAuth:
+			return outcome{unknown, invalid(op, "a directory takes no OAuth; leave it out, and give the addresses that it would name"), false}
+		case p.Password.Reveal() == "" && p.Negotiator == nil:
+			return outcome{unknown, invalid(op, "the account keeps no password that can be used here; give it one"), false}
 		}
-		return outcome{verdict: accepted, answered: true}
+		refusal, err := try(p.Credentials)
+		own, is := errors.AsType[*Error](err)
+		switch {
+		case is:
+			own = own.in(op)
+		case refusal:
+			own = &Error{Op: op, Code: CodeAuthFailed, Message: "the directory refuses the account's name or password; enter the right one", Cause: err}
+		case err != nil:
+			own = &Error{Op: op, Code: CodeTransport, Message: "the directory could not be asked", Cause: err}
+		default:
+			return outcome{verdict: accepted, answered: true}
+		}
+		if refusal {
+			return outcome{refused, own, false}
+		}
+		return outcome{unknown, own, false}
 	})
 	if err != nil {
 		return err

@@ -14,20 +14,23 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/ews/internal/ntlm"
 )
 
-// DirectoryOptions say how the directory is reached. Servers is required, and
-// Account or GSSAPI.
+// DirectoryOptions say how the directory is reached. Servers and Account are
+// required.
 type DirectoryOptions struct {
 	// Servers are the domain controllers to ask, the first that can be reached:
 	// "dc1.corp.example.com", with ":port" where it is not 636. They speak LDAP
 	// over TLS, and their certificates are verified for the name given here.
 	Servers []string
-	// Account signs in with name and password, under the rules that keep it
-	// from being locked: give the one that calls Exchange where it is the same.
+	// Account signs in, under the rules that keep it from being locked: give the
+	// one that calls Exchange where it is the same. With a password it does so
+	// by a simple bind, whatever its scheme is there; one of NTLM needs
+	// [ews.AccountOptions.Lends]. A [Negotiator] with a keytab signs in by
+	// Kerberos, as ldap/ and the name of the server. OAuth is nothing that a
+	// directory takes.
 	Account *ews.Account
-	// GSSAPI signs in by Kerberos instead. It is called for each connection.
-	GSSAPI func() (ldap.GSSAPIClient, error)
 	// Pointers are further servers, written like Servers, to which service
 	// connection points may lead. To others they do not.
 	Pointers []string
@@ -58,7 +61,7 @@ func NewDirectory(o DirectoryOptions) (*Directory, error) {
 	switch {
 	case len(o.Servers) == 0:
 		return nil, errors.New("name a domain controller, such as dc1.corp.example.com")
-	case o.Account == nil && o.GSSAPI == nil:
+	case o.Account == nil:
 		return nil, errors.New("give the account that reads the directory")
 	}
 	if o.Timeout <= 0 {
@@ -140,7 +143,7 @@ func (d *Directory) on(ctx context.Context, conn net.Conn, server string, questi
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	defer l.Close()
-	if err := d.bind(ctx, l, server); err != nil {
+	if err := d.bind(ctx, l, server, bindingOf(conn)); err != nil {
 		return err
 	}
 	return question(l)
@@ -164,23 +167,48 @@ func (d *Directory) dial(ctx context.Context, server string) (net.Conn, error) {
 	return conn, nil
 }
 
-// bind signs in.
-func (d *Directory) bind(ctx context.Context, l *ldap.Conn, server string) error {
-	if d.opt.GSSAPI != nil {
-		client, err := d.opt.GSSAPI()
-		if err != nil {
-			return fmt.Errorf("sign in to the directory by Kerberos: %w", err)
-		}
-		host, _, _ := net.SplitHostPort(server)
-		if err := l.GSSAPIBind(client, "ldap/"+host, ""); err != nil {
-			return fmt.Errorf("sign in to the directory by Kerberos: %w", err)
-		}
+// bindingOf returns the hash of a TLS connection's channel bindings, which
+// domain controllers may ask for.
+func bindingOf(conn net.Conn) []byte {
+	c, is := conn.(*tls.Conn)
+	if !is || len(c.ConnectionState().PeerCertificates) == 0 {
 		return nil
 	}
-	return d.opt.Account.Lend(ctx, "Bind", "ldaps://"+server, func(username string, password ews.Secret) (bool, error) {
-		err := l.Bind(username, password.Reveal())
+	return ntlm.Binding(c.ConnectionState().PeerCertificates[0])
+}
+
+// bind signs in.
+func (d *Directory) bind(ctx context.Context, l *ldap.Conn, server string, binding []byte) error {
+	return d.opt.Account.Lend(ctx, "Bind", "ldaps://"+server, func(c ews.Credentials) (refusal bool, err error) {
+		name, password := c.Username, c.Password
+		if c.Negotiator != nil {
+			n, ours := c.Negotiator.(*Negotiator)
+			switch {
+			case !ours:
+				return false, errors.New("the directory takes no tickets but those of this package")
+			case n.keys != nil:
+				return bindByTicket(ctx, l, n, server, binding)
+			}
+			name, password = n.user+"@"+n.opt.Realm, n.opt.Password
+		}
+		err = l.Bind(name, password.Reveal())
 		return ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials), err
 	})
+}
+
+// bindByTicket signs in by Kerberos. The secret is refused by the ticket's
+// issuer, never by who takes the ticket.
+func bindByTicket(ctx context.Context, l *ldap.Conn, n *Negotiator, server string, binding []byte) (refusal bool, err error) {
+	host, _, _ := net.SplitHostPort(server)
+	spn := "ldap/" + host
+	if err = l.GSSAPIBind(&saslClient{ctx: ctx, n: n, binding: binding}, spn, ""); err == nil {
+		return false, nil
+	}
+	if e, is := errors.AsType[*ews.Error](err); is {
+		return e.Class() == ews.Auth, err
+	}
+	n.forget(spn)
+	return false, err
 }
 
 // root reads the naming contexts.

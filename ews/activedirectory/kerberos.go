@@ -18,6 +18,7 @@ import (
 	"github.com/go-krb5/krb5/gssapi"
 	"github.com/go-krb5/krb5/iana/chksumtype"
 	"github.com/go-krb5/krb5/iana/etypeID"
+	krbflags "github.com/go-krb5/krb5/iana/flags"
 	"github.com/go-krb5/krb5/keytab"
 	"github.com/go-krb5/krb5/messages"
 	"github.com/go-krb5/krb5/spnego"
@@ -232,7 +233,7 @@ func explain(err error) *ews.Error {
 		{"KDC_ERR_CLIENT_REVOKED", ews.CodeAccountLocked, "the account is locked or disabled; unlock it in the directory, then try again"},
 		{"KDC_ERR_KEY_EXPIRED", ews.CodeAuthFailed, "the account's password has expired; set a new one"},
 		{"KDC_ERR_C_PRINCIPAL_UNKNOWN", ews.CodeAuthFailed, "the directory does not know the account; check its name and the realm"},
-		{"KDC_ERR_S_PRINCIPAL_UNKNOWN", ews.CodeNoScheme, "the directory knows no service of the server's name; give its account the SPN HTTP/ with that name (setspn -S)"},
+		{"KDC_ERR_S_PRINCIPAL_UNKNOWN", ews.CodeNoScheme, "the directory knows no service of the server's name; name the server in full, and give the account of Exchange the SPN HTTP/ with that name (setspn -S)"},
 		{"KRB_AP_ERR_SKEW", ews.CodeNoScheme, "the clocks of this computer and of the directory differ by more than five minutes; set them"},
 		{"KDC_ERR_ETYPE_NOSUPP", ews.CodeNoScheme, "the directory has no key of a kind that is taken; switch AES on for the account, and set its password anew"},
 		{"error getting key", ews.CodeNoScheme, "the keytab holds no key of the account; check name and realm in it"},
@@ -255,31 +256,49 @@ const (
 // token makes the first token of SPNEGO (RFC 4178 4.2.1) around an AP-REQ whose
 // checksum holds the channel binding (RFC 4121 4.1.1).
 func (t ticket) token(binding []byte) ([]byte, error) {
-	auth, err := types.NewAuthenticator(t.realm, t.cname)
+	mech, _, err := t.mechToken(binding, gssFlags)
 	if err != nil {
 		return nil, err
 	}
-	sum := make([]byte, 24)
-	binary.LittleEndian.PutUint32(sum, bndLength)
-	copy(sum[4:4+bndLength], binding) // zeroes: no binding is given
-	binary.LittleEndian.PutUint32(sum[20:], uint32(gssFlags))
-	auth.Cksum = types.Checksum{CksumType: chksumtype.GSSAPI, Checksum: sum}
-	req, err := messages.NewAPReq(t.ticket, t.key, auth)
-	if err != nil {
-		return nil, err
-	}
-	msg, err := req.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	oid, err := asn1.Marshal(gssapi.OIDKRB5.OID())
-	if err != nil {
-		return nil, err
-	}
-	mech := asn1tools.AddASNAppTag(slices.Concat(oid, []byte(apReqID), msg), 0)
 	init := spnego.SPNEGOToken{Init: true, NegTokenInit: spnego.NegTokenInit{
 		MechTypes:      []asn1.ObjectIdentifier{gssapi.OIDKRB5.OID(), gssapi.OIDMSLegacyKRB5.OID()},
 		MechTokenBytes: mech,
 	}}
 	return init.Marshal()
+}
+
+// mechToken makes the token within, and returns what the service answers to.
+func (t ticket) mechToken(binding []byte, flags uint32) ([]byte, types.Authenticator, error) {
+	auth, err := types.NewAuthenticator(t.realm, t.cname)
+	if err != nil {
+		return nil, auth, err
+	}
+	sum := make([]byte, 24)
+	binary.LittleEndian.PutUint32(sum, bndLength)
+	copy(sum[4:4+bndLength], binding) // zeroes: no binding is given
+	binary.LittleEndian.PutUint32(sum[20:], flags)
+	auth.Cksum = types.Checksum{CksumType: chksumtype.GSSAPI, Checksum: sum}
+	req, err := messages.NewAPReq(t.ticket, t.key, auth)
+	if err != nil {
+		return nil, auth, err
+	}
+	if flags&gssapi.ContextFlagMutual != 0 {
+		types.SetFlag(&req.APOptions, krbflags.APOptionMutualRequired)
+	}
+	msg, err := req.Marshal()
+	if err != nil {
+		return nil, auth, err
+	}
+	oid, err := asn1.Marshal(gssapi.OIDKRB5.OID())
+	if err != nil {
+		return nil, auth, err
+	}
+	return asn1tools.AddASNAppTag(slices.Concat(oid, []byte(apReqID), msg), 0), auth, nil
+}
+
+// forget has the next ticket for a service come from the directory.
+func (n *Negotiator) forget(spn string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.tickets, spn)
 }

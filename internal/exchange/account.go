@@ -79,7 +79,9 @@ func (x *Exchange) makeAccounts() error {
 		if e, is := errors.AsType[*ews.Error](c.Check()); is {
 			return fmt.Errorf("exchange: %s", e.Message)
 		}
-		x.accounts = append(x.accounts, ews.NewAccount(c, ews.AccountOptions{Hold: x.opt.AuthHold, NoBinding: x.opt.SignIn.NoBinding}))
+		x.accounts = append(x.accounts, ews.NewAccount(c, ews.AccountOptions{
+			Hold: x.opt.AuthHold, NoBinding: x.opt.SignIn.NoBinding, Lends: x.opt.Directory != nil,
+		}))
 	}
 	if p := x.opt.Proxy; p.Username != "" {
 		x.proxy = ews.NewAccount(x.proxyCredentials(), ews.AccountOptions{Hold: x.opt.AuthHold})

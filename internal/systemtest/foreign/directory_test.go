@@ -1,7 +1,9 @@
 package foreign
 
 import (
+	"errors"
 	"net/url"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,13 +16,50 @@ import (
 func (d *domain) asks(t *testing.T, account, secret string) (*activedirectory.Directory, *ews.Account) {
 	t.Helper()
 	a := ews.NewAccount(ews.Credentials{Username: account + "@ad.example.com", Password: ews.NewSecret(secret)}, ews.AccountOptions{})
+	return d.directory(t, a), a
+}
+
+func (d *domain) directory(t *testing.T, a *ews.Account) *activedirectory.Directory {
+	t.Helper()
 	dir, err := activedirectory.NewDirectory(activedirectory.DirectoryOptions{
 		Servers: []string{controllerName}, Account: a, Site: "Default-First-Site-Name", RootCAs: d.roots, DialContext: d.dial,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dir, a
+	return dir
+}
+
+// TestDirectoryByKerberos reads the directory as accounts do that sign in to
+// Exchange by Kerberos, with a keytab or a password, or by NTLM.
+func TestDirectoryByKerberos(t *testing.T) {
+	t.Parallel()
+	d := joinDomain(t)
+	kerberos := func(o activedirectory.KerberosOptions) ews.Credentials {
+		o.Realm, o.KDCs, o.Username, o.DialContext = realm, []string{d.host}, "standby", d.dial
+		n, err := activedirectory.NewNegotiator(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ews.Credentials{Username: "standby", Scheme: ews.Negotiate, Negotiator: n}
+	}
+	for name, c := range map[string]ews.Credentials{
+		"keytab":   kerberos(activedirectory.KerberosOptions{KeytabFile: filepath.Join(d.dir, "standby.keytab")}),
+		"password": kerberos(activedirectory.KerberosOptions{Password: ews.NewSecret(domainPassword)}),
+		"ntlm":     {Username: `EXAMPLE\standby`, Password: ews.NewSecret(domainPassword), Scheme: ews.NTLM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := d.directory(t, ews.NewAccount(c, ews.AccountOptions{Lends: true}))
+			points, err := dir.ServiceConnectionPoints(limited(t), "ad.example.com")
+			if err != nil || len(points) == 0 || points[0].URL != autodiscoverAt {
+				t.Fatalf("%+v, %v, because of %v", points, err, errors.Unwrap(err))
+			}
+			if policy, err := dir.Lockout(limited(t), "standby"); err != nil || policy.Threshold != 5 {
+				t.Errorf("%+v, %v", policy, err)
+			}
+		})
+	}
 }
 
 // TestLockoutPolicy reads from the directory how careful one has to be.

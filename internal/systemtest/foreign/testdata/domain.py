@@ -44,7 +44,7 @@ with open(conf, 'w') as f:
     tls keyfile = {folder}/key.pem
     tls certfile = {folder}/cert.pem
     tls cafile = {folder}/ca.pem
-    ldap server require strong auth = yes
+    ldap server require strong auth = allow_sasl_over_tls
 [sysvol]
     path = {folder}/state/sysvol
     read only = no
@@ -87,6 +87,12 @@ for name in ['svc', 'standby', 'careful', 'clumsy', 'victim', 'web']:
     db.setpassword(f'(sAMAccountName={name})', password)
 Net(creds, lp, server=None).export_keytab(keytab=os.path.join(folder, 'web.keytab'), principal='HTTP/mail.ad.example.com')
 Net(creds, lp, server=None).export_keytab(keytab=os.path.join(folder, 'standby.keytab'), principal='standby')
+
+# What a controller registers itself when it updates its names in the DNS.
+dn = db.search(base, expression='(sAMAccountName=DC1$)', attrs=[])[0].dn
+m = ldb.Message(dn)
+m['spn'] = ldb.MessageElement([f'ldap/{host}.ad.example.com'], ldb.FLAG_MOD_ADD, 'servicePrincipalName')
+db.modify(m)
 
 # Where Exchange's servers put it, below a shorter path.
 at = 'CN=Services,' + str(db.get_config_basedn())
