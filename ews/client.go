@@ -2,7 +2,6 @@ package ews
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -77,7 +76,7 @@ type Client struct {
 	session *session
 
 	buffers   shelf[bytes.Buffer] // into which answers are read
-	unpackers shelf[gzip.Reader]
+	unpackers shelf[inflater]
 	decoders  shelf[decoder]
 
 	trace *tracer
