@@ -558,6 +558,20 @@ func (g *Group) refused(m *member, err error) {
 		g.leads++
 	}
 	g.tell(m, "", err)
+	if e, is := errors.AsType[*Error](err); is && (unreachable(e) || e.Class() == Auth || e.Class() == AccountLevel) {
+		g.tellWaiting(err)
+	}
+}
+
+// tellWaiting tells of the mailboxes that have not been tried yet why they are
+// not: where the server or the account is at fault, the first one is tried for all.
+func (g *Group) tellWaiting(err error) {
+	for _, m := range g.members {
+		if m.sub == "" && !m.busy && m.tries == 0 {
+			m.tries = 1
+			g.tell(m, "", err)
+		}
+	}
 }
 
 func latest(a, b time.Time) time.Time {
