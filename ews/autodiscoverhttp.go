@@ -19,7 +19,7 @@ type plainWay struct {
 }
 
 // get returns status and header of an answer. Its body is thrown away.
-func (w plainWay) get(ctx context.Context, u *url.URL, timeout time.Duration) (*http.Response, *Error) {
+func (w plainWay) get(ctx context.Context, u *url.URL, timeout time.Duration) (*glance, *Error) {
 	c := call{op: "Autodiscover", id: newGUID()}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
@@ -32,9 +32,15 @@ func (w plainWay) get(ctx context.Context, u *url.URL, timeout time.Duration) (*
 	if err != nil {
 		return nil, c.transportError(ctx, err)
 	}
+	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-	_ = resp.Body.Close()
-	return resp, nil
+	return &glance{resp.StatusCode, resp.Header}, nil
+}
+
+// glance is what counts of an answer to somebody without credentials.
+type glance struct {
+	StatusCode int
+	Header     http.Header
 }
 
 // form is one way to ask at a place.
@@ -150,7 +156,7 @@ func (s *search) unsafeRedirect(ctx context.Context, raw string) (place, bool) {
 	return place{origin: OriginRedirect, url: target.String()}, true
 }
 
-func redirects(resp *http.Response) bool {
+func redirects(resp *glance) bool {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return true
@@ -159,7 +165,7 @@ func redirects(resp *http.Response) bool {
 }
 
 // follow goes where a response redirects to.
-func (s *search) follow(ctx context.Context, from *url.URL, resp *http.Response) (bool, *Error) {
+func (s *search) follow(ctx context.Context, from *url.URL, resp *glance) (bool, *Error) {
 	target, err := from.Parse(resp.Header.Get("Location"))
 	if s.hops++; s.hops > maxHops {
 		s.note("redirect", from.String(), "", time.Now(), CodeRedirected, "too many redirects; this one is not followed")
@@ -197,7 +203,7 @@ func (s *search) ask(ctx context.Context, p place, f form) (bool, *Error) {
 
 // look finds out, without credentials, whether Autodiscover is at a URL. It
 // returns an error where it is not, and the response where it redirects.
-func (s *search) look(ctx context.Context, f form) (*http.Response, *Error) {
+func (s *search) look(ctx context.Context, f form) (*glance, *Error) {
 	resp, err := s.d.plain.get(ctx, f.url, s.d.opts.Timeout)
 	if err != nil {
 		return nil, err
@@ -324,9 +330,9 @@ func (s *search) post(ctx context.Context, f form, op string, payload []byte, an
 		return nil, false, nil
 	}
 	defer resp.Body.Close()
-	if redirects(resp) {
+	if seen := (&glance{resp.StatusCode, resp.Header}); redirects(seen) {
 		s.note(f.method, f.url.String(), HostAllowed, began, CodeRedirected, "it redirects")
-		done, stop = s.follow(ctx, f.url, resp)
+		done, stop = s.follow(ctx, f.url, seen)
 		return nil, done, stop
 	}
 	data, err = readAnswer(resp)

@@ -28,7 +28,7 @@ func TestLend(t *testing.T) {
 		for range 3 {
 			wantError(t, bind(), CodeAuthFailed)
 		}
-		if until := a.HeldUntil(); tries != 1 || until.Sub(time.Now()) != time.Hour {
+		if until := a.HeldUntil(); tries != 1 || time.Until(until) != time.Hour {
 			t.Errorf("%d tries, held until %v", tries, until)
 		}
 		a.SetCredentials(Credentials{Username: "svc", Password: NewSecret("right")})

@@ -142,7 +142,7 @@ func (d *Directory) on(ctx context.Context, conn net.Conn, server string, questi
 	l.Start()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	if err := d.bind(ctx, l, server, bindingOf(conn)); err != nil {
 		return err
 	}
