@@ -60,7 +60,7 @@ type autodiscoverConfig struct {
 
 // directoryConfig says how Active Directory is read, with the service account.
 type directoryConfig struct {
-	Servers []string `yaml:"servers" example:"[dc1.corp.example.com]" help:"Domain controllers, asked over LDAPS: they say by service connection points where Autodiscover is, and how soon a wrong password locks the account; hosts that they name are allowed"`
+	Servers []string `yaml:"servers" example:"[dc1.corp.example.com]" help:"Domain controllers, asked over LDAPS: they say by service connection points where Autodiscover is, and how soon a wrong password locks the account; with a keytab name each in full, as the directory does; not with OAuth; hosts that they name are allowed"`
 	Site    string   `yaml:"site" help:"Site of this computer in Active Directory: its Exchange servers come first"`
 	CAFile  string   `yaml:"ca_file" help:"PEM file of the certificate authority of the domain controllers, where the system does not know it"`
 }
