@@ -88,8 +88,8 @@ func (r *request) calendarItem(it *CalendarItem) {
 	for _, uri := range writable() {
 		switch {
 		case uri == "":
-			for _, p := range it.Extended {
-				r.extendedProperty(p)
+			for i := range it.Extended {
+				r.extendedProperty(&it.Extended[i])
 			}
 		case it.has(uri):
 			r.property(uri, it)
@@ -260,9 +260,9 @@ func (r *request) attendees(name string, list []Attendee) {
 	r.End()
 }
 
-func (r *request) extendedProperty(p ExtendedProperty) {
+func (r *request) extendedProperty(p *ExtendedProperty) {
 	r.Start("t:ExtendedProperty")
-	r.path(p.Field.Path())
+	r.extendedField(&p.Field)
 	if strings.HasSuffix(p.Field.Type, "Array") {
 		r.Start("t:Values")
 		for _, v := range p.Values {

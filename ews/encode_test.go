@@ -154,7 +154,7 @@ func TestEncodeCost(t *testing.T) {
 		if !reflect.DeepEqual(docs[0], docs[1]) {
 			t.Errorf("%s: the encoder and encoding/xml write different requests", name)
 		}
-		if n := testing.AllocsPerRun(5, func() { enc[0]() }); n > 12 {
+		if n := testing.AllocsPerRun(5, func() { enc[0]() }); n > 6 {
 			t.Errorf("%s: %.0f allocations", name, n)
 		}
 	}

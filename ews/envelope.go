@@ -125,7 +125,7 @@ const roomForID = 256
 // Microsoft's own library has them: version, then impersonation.
 func newCall(m *Mailbox, op, version string, write func(*request)) (*call, error) {
 	r := request{version: version}
-	r.Grow(4 << 10)
+	r.Grow(8 << 10)
 	r.Declaration()
 	r.Fill(`<s:Envelope xmlns:s="`+wire.NSSoap+`" xmlns:m="`+wire.NSMessages+`" xmlns:t="`+wire.NSTypes+`"><s:Header><t:RequestServerVersion Version="{}"/>`, version)
 	if m.address != "" {

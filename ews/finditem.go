@@ -72,7 +72,7 @@ func (req FindItemRequest) write(r *request) {
 		r.Leaf("m:IndexedPageItemView", "", "MaxEntriesReturned", limit, "Offset", strconv.Itoa(req.Offset), "BasePoint", "Beginning")
 		r.Start("m:Restriction")
 		r.Start("t:IsEqualTo")
-		r.path(p.Field.Path())
+		r.extendedField(&p.Field)
 		r.Start("t:FieldURIOrConstant")
 		r.Leaf("t:Constant", "", "Value", p.Value)
 		r.End()

@@ -195,9 +195,9 @@ func (it *CalendarItem) Signed() bool {
 }
 
 // path writes a property's path.
-func (r *request) path(p PropertyPath) {
-	switch f := p.Extended; {
-	case f != (ExtendedField{}):
+func (r *request) path(p *PropertyPath) {
+	switch f := &p.Extended; {
+	case *f != (ExtendedField{}):
 		r.extendedField(f)
 	case p.URI == "":
 		r.refuse("a property path is empty")
@@ -210,7 +210,7 @@ func (r *request) path(p PropertyPath) {
 
 // extendedField writes the path of an extended property, in one of the five
 // forms that there are: a tag, or a set by name or GUID with a name or an id.
-func (r *request) extendedField(f ExtendedField) {
+func (r *request) extendedField(f *ExtendedField) {
 	set := "DistinguishedPropertySetId"
 	if strings.Contains(f.Set, "-") {
 		set = "PropertySetId"
@@ -261,8 +261,8 @@ func (r *request) additional(fields []PropertyPath) {
 		return
 	}
 	r.Start("t:AdditionalProperties")
-	for _, p := range fields {
-		r.path(p)
+	for i := range fields {
+		r.path(&fields[i])
 	}
 	r.End()
 }

@@ -120,11 +120,11 @@ func (r *request) update(u *FieldUpdate) {
 		r.refuse("a change is empty")
 		return
 	}
-	r.path(u.path)
+	r.path(&u.path)
 	if u.action != "Delete" {
 		r.Start("t:CalendarItem")
 		if u.path.URI == "" {
-			r.extendedProperty(u.value)
+			r.extendedProperty(&u.value)
 		} else {
 			r.property(u.path.URI, &u.item)
 		}

@@ -1,6 +1,9 @@
 package wire
 
 import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -110,47 +113,96 @@ func lowSurrogate(s string) (r rune, size int) {
 }
 
 // escape appends s with the characters escaped that mean something in XML. It
-// runs over what needs no second look, letters first.
+// looks at eight bytes at once and copies them before it knows how many of them
+// need no second look: most do not.
 func escape(dst []byte, s string, attr bool) []byte {
-	last := 0
+	n := len(dst)
+	dst = dst[:cap(dst)]
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c > '>' && c < utf8.RuneSelf || c >= ' ' && c <= ';' && c != '&' && c != '"' || c == '=' {
-			i++
+		if len(dst)-n < 8 {
+			dst = slices.Grow(dst, 8+len(s)-i)
+			dst = dst[:cap(dst)]
+		}
+		var w uint64
+		if len(s)-i >= 8 {
+			w = word(s[i : i+8])
+		} else {
+			w = rest(s[i:])
+		}
+		binary.LittleEndian.PutUint64(dst[n:], w)
+		marks := special(w, attr)
+		if marks == 0 { // says what follows without waiting for the count
+			i, n = i+8, n+8
 			continue
 		}
-		r, size := rune(c), 1
-		if c >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(s[i:])
+		k := bits.TrailingZeros64(marks) / 8
+		i, n = i+k, n+k
+		if i == len(s) || len(dst)-n < 8 {
+			continue
 		}
-		if sub, ok := substitute(r, size, attr); ok {
-			dst = append(append(dst, s[last:i]...), sub...)
-			last = i + size
+		if c := s[i]; c < utf8.RuneSelf {
+			text, size := character(c, attr)
+			binary.LittleEndian.PutUint64(dst[n:], text)
+			i, n = i+1, n+size
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:]) // U+FFFD for what is no UTF-8
+		if legal(r) {
+			n += utf8.EncodeRune(dst[n:], r)
 		}
 		i += size
 	}
-	return append(dst, s[last:]...)
+	return dst[:n]
 }
 
-// substitute returns what stands for a character, and whether anything has to.
-func substitute(r rune, size int, attr bool) (string, bool) {
-	switch r {
-	case '&':
-		return "&amp;", true
-	case '<':
-		return "&lt;", true
-	case '>':
-		return "&gt;", true
-	case '"':
-		return "&quot;", attr
-	case '\r': // raw, it would be read as a line feed
-		return "&#xD;", true
-	case '\n':
-		return "&#xA;", attr
-	case '\t':
-		return "&#x9;", attr
-	case utf8.RuneError:
-		return "\uFFFD", size == 1
+// character returns what stands for an ASCII character, the first byte of it
+// lowest, and its length.
+func character(c byte, attr bool) (text uint64, size int) {
+	switch {
+	case c == '<':
+		return '&' | 'l'<<8 | 't'<<16 | ';'<<24, 4
+	case c == '>':
+		return '&' | 'g'<<8 | 't'<<16 | ';'<<24, 4
+	case c == '&':
+		return '&' | 'a'<<8 | 'm'<<16 | 'p'<<24 | ';'<<32, 5
+	case c == '\r': // raw, it would be read as a line feed
+		return '&' | '#'<<8 | 'x'<<16 | 'D'<<24 | ';'<<32, 5
+	case c >= ' ' && (c != '"' || !attr), c == '\n' && !attr, c == '\t' && !attr:
+		return uint64(c), 1
+	case c == '"':
+		return '&' | 'q'<<8 | 'u'<<16 | 'o'<<24 | 't'<<32 | ';'<<40, 6
+	case c == '\n':
+		return '&' | '#'<<8 | 'x'<<16 | 'A'<<24 | ';'<<32, 5
+	case c == '\t':
+		return '&' | '#'<<8 | 'x'<<16 | '9'<<24 | ';'<<32, 5
 	}
-	return "", !legal(r)
+	return 0, 0 // XML has no place for it
+}
+
+// word returns eight bytes as a number, the first of them lowest.
+func word(s string) uint64 {
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// rest is word of fewer than eight bytes. What is missing is zero, which is a
+// control character and so stops a run.
+func rest(s string) (w uint64) {
+	for i := range len(s) {
+		w |= uint64(s[i]) << (8 * i)
+	}
+	return w
+}
+
+// special marks by its highest bit the first of eight bytes that is a control
+// or no ASCII character, one of < > &, or in an attribute a quotation mark.
+// Bytes above the first may be marked without cause.
+func special(w uint64, attr bool) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	amp := w ^ '&'*ones
+	if attr {
+		amp = (w | 4*ones) ^ '&'*ones // 0x22 and 0x26 differ in this bit
+	}
+	angle := (w | 2*ones) ^ '>'*ones // 0x3C and 0x3E in this one
+	return ((angle-ones)&^angle | (amp-ones)&^amp | (w - ' '*ones) | w) & high
 }

@@ -11,15 +11,23 @@ import (
 // ErrorSchemaValidation. The zero value is ready to use.
 type Writer struct {
 	buf  []byte
-	open []string
-	tag  bool // the start tag of the innermost element is not closed yet
+	open []span // the names of the open elements
+	tag  bool   // the start tag of the innermost element is not closed yet
 }
+
+// span is a piece of the document: without pointers, so that the collector
+// never looks at the stack of names.
+type span struct{ start, end int }
 
 // Start opens an element; attrs are pairs of name and value. An odd last name
 // is ignored.
 func (w *Writer) Start(name string, attrs ...string) {
 	w.content()
 	w.buf = append(w.buf, '<')
+	if w.open == nil {
+		w.open = make([]span, 0, 16)
+	}
+	w.open = append(w.open, span{len(w.buf), len(w.buf) + len(name)})
 	w.buf = append(w.buf, name...)
 	for i := 0; i+1 < len(attrs); i += 2 {
 		w.buf = append(w.buf, ' ')
@@ -28,7 +36,6 @@ func (w *Writer) Start(name string, attrs ...string) {
 		w.buf = escape(w.buf, attrs[i+1], true)
 		w.buf = append(w.buf, '"')
 	}
-	w.open = append(w.open, name)
 	w.tag = true
 }
 
@@ -45,7 +52,7 @@ func (w *Writer) End() {
 		return
 	}
 	w.buf = append(w.buf, "</"...)
-	w.buf = append(w.buf, name...)
+	w.buf = append(w.buf, w.buf[name.start:name.end]...)
 	w.buf = append(w.buf, '>')
 }
 
