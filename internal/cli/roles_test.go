@@ -239,7 +239,7 @@ func TestRolesSayWhatIsWrong(t *testing.T) {
 		{"connector without codes", []string{"connector", "--config", connector}, "kms.code_file: there is no file " + in.dir + "/kms-code"},
 		{"connector with another text for a code", []string{"connector", "--config", connector, "--set", "kms.code_file=" + notCode}, "not a one-time code"},
 		{"connector without a password", []string{"connector", "--config", connector, "--set", "exchange.password_file=" + in.dir + "/none"}, "exchange.password_file: there is no file"},
-		{"connector without a CA file", []string{"connector", "--config", connector, "--set", "exchange.ca_file=" + in.dir + "/none"}, "the CA file for Exchange cannot be read"},
+		{"connector without a CA file", []string{"connector", "--config", connector, "--set", "exchange.ca_file=" + in.dir + "/none"}, "exchange.ca_file: " + in.dir + "/none cannot be read"},
 		{"header too long", []string{"connector", "--config", connector, "--set", "organisation.header=" + strings.Repeat("x", 2000)}, "organisation: "},
 	}
 	for _, tt := range tests {
