@@ -2,6 +2,7 @@ package ews
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -76,7 +77,7 @@ type Client struct {
 	session *session
 
 	buffers   shelf[bytes.Buffer] // into which answers are read
-	unpackers shelf[inflater]
+	unpackers shelf[gzip.Reader]
 	decoders  shelf[decoder]
 
 	trace *tracer

@@ -136,15 +136,17 @@ func (c *Client) request(ctx context.Context, call *call) (*http.Request, error)
 
 // read reads a response's body, unpacked and bounded.
 func (c *Client) read(resp *http.Response) (*bytes.Buffer, error) {
-	buf, body := c.buffers.take(), io.LimitReader(resp.Body, c.opts.MaxResponse+1)
+	buf := c.buffers.take()
+	body := io.Reader(resp.Body)
 	if packed(resp) {
 		z := c.unpackers.take()
-		out, err := z.unpack(buf.AvailableBuffer(), body, c.opts.MaxResponse)
-		c.unpackers.put(z)
-		*buf = *bytes.NewBuffer(out)
-		return buf, err
+		if err := z.Reset(resp.Body); err != nil {
+			return buf, err
+		}
+		defer c.unpackers.put(z)
+		body = z
 	}
-	_, err := buf.ReadFrom(body)
+	_, err := buf.ReadFrom(io.LimitReader(body, c.opts.MaxResponse+1))
 	if int64(buf.Len()) > c.opts.MaxResponse {
 		return buf, wire.ErrTooLarge
 	}
