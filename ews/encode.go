@@ -29,11 +29,12 @@ func (r *request) itemRef(ref ItemRef) {
 }
 
 func (r *request) itemID(name string, id ItemID) {
-	if id.ChangeKey == "" {
-		r.Leaf(name, "", "Id", id.ID)
-		return
+	r.Start(name)
+	r.Attr("Id", id.ID)
+	if id.ChangeKey != "" {
+		r.Attr("ChangeKey", id.ChangeKey)
 	}
-	r.Leaf(name, "", "Id", id.ID, "ChangeKey", id.ChangeKey)
+	r.End()
 }
 
 // folder writes the id of a folder ([MS-OXWSFOLD] BaseFolderIdType).

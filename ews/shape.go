@@ -196,15 +196,15 @@ func (it *CalendarItem) Signed() bool {
 
 // path writes a property's path.
 func (r *request) path(p *PropertyPath) {
-	switch f := &p.Extended; {
-	case *f != (ExtendedField{}):
-		r.extendedField(f)
-	case p.URI == "":
+	switch {
+	case p.URI == "" && p.Extended == (ExtendedField{}):
 		r.refuse("a property path is empty")
+	case p.URI == "":
+		r.extendedField(&p.Extended)
 	case p.Index != "":
 		r.Fill(`<t:IndexedFieldURI FieldURI="{}" FieldIndex="{}"/>`, p.URI, p.Index)
 	default:
-		r.Fill(`<t:FieldURI FieldURI="{}"/>`, p.URI)
+		r.Around(`<t:FieldURI FieldURI="`, p.URI, `"/>`)
 	}
 }
 

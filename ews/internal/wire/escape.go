@@ -114,9 +114,11 @@ func lowSurrogate(s string) (r rune, size int) {
 
 // escape appends s with the characters escaped that mean something in XML. It
 // looks at eight bytes at once and copies them before it knows how many of them
-// need no second look: most do not.
+// need no second look: most do not. A ">" stays as it is, which halves the work
+// for HTML, unless "]]>" is in the text (XML 1.0, 2.4).
 func escape(dst []byte, s string, attr bool) []byte {
 	n := len(dst)
+	looks := lookFor(attr, strings.Contains(s, "]]>"))
 	dst = dst[:cap(dst)]
 	for i := 0; i < len(s); {
 		if len(dst)-n < 8 {
@@ -130,7 +132,7 @@ func escape(dst []byte, s string, attr bool) []byte {
 			w = rest(s[i:])
 		}
 		binary.LittleEndian.PutUint64(dst[n:], w)
-		marks := special(w, attr)
+		marks := looks.special(w)
 		if marks == 0 { // says what follows without waiting for the count
 			i, n = i+8, n+8
 			continue
@@ -194,15 +196,29 @@ func rest(s string) (w uint64) {
 	return w
 }
 
-// special marks by its highest bit the first of eight bytes that is a control
-// or no ASCII character, one of < > &, or in an attribute a quotation mark.
-// Bytes above the first may be marked without cause.
-func special(w uint64, attr bool) uint64 {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	amp := w ^ '&'*ones
-	if attr {
-		amp = (w | 4*ones) ^ '&'*ones // 0x22 and 0x26 differ in this bit
+// looks is what special looks for. Two characters that differ in one bit are
+// compared as one: the bit is set in every byte before.
+type looks struct{ angleBit, angle, quoteBit, quote uint64 }
+
+const ones, high = 0x0101010101010101, 0x8080808080808080
+
+// lookFor returns what to look for in text or in the value of an attribute.
+func lookFor(attr, greater bool) looks {
+	l := looks{angle: '<' * ones, quote: '&' * ones}
+	if greater {
+		l.angleBit, l.angle = 2*ones, '>'*ones // 0x3C and 0x3E
 	}
-	angle := (w | 2*ones) ^ '>'*ones // 0x3C and 0x3E in this one
+	if attr {
+		l.quoteBit = 4 * ones // 0x22 and 0x26
+	}
+	return l
+}
+
+// special marks by its highest bit the first of eight bytes that is a control
+// or no ASCII character, one of < & and what else is looked for. Bytes above
+// the first may be marked without cause.
+func (l *looks) special(w uint64) uint64 {
+	angle := (w | l.angleBit) ^ l.angle
+	amp := (w | l.quoteBit) ^ l.quote
 	return ((angle-ones)&^angle | (amp-ones)&^amp | (w - ' '*ones) | w) & high
 }

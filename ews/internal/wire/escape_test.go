@@ -16,7 +16,7 @@ func plainEscape(s string, attr bool) string {
 			b.WriteString("&amp;")
 		case r == '<':
 			b.WriteString("&lt;")
-		case r == '>':
+		case r == '>' && strings.Contains(s, "]]>"):
 			b.WriteString("&gt;")
 		case r == '\r':
 			b.WriteString("&#xD;")
@@ -56,6 +56,7 @@ func TestEscapeEveryByte(t *testing.T) {
 
 func FuzzEscape(f *testing.F) {
 	f.Add(`<p class="x">Q&A ` + "\r\n\t\x00\x7F\x80é日本語😀\uFFFE\xED\xA0\x80</p>")
+	f.Add("]]><b>]] >")
 	f.Add(strings.Repeat(`"`, 9) + strings.Repeat("&", 9) + strings.Repeat("日", 9))
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, attr := range []bool{false, true} {

@@ -29,14 +29,19 @@ func (w *Writer) Start(name string, attrs ...string) {
 	}
 	w.open = append(w.open, span{len(w.buf), len(w.buf) + len(name)})
 	w.buf = append(w.buf, name...)
-	for i := 0; i+1 < len(attrs); i += 2 {
-		w.buf = append(w.buf, ' ')
-		w.buf = append(w.buf, attrs[i]...)
-		w.buf = append(w.buf, `="`...)
-		w.buf = escape(w.buf, attrs[i+1], true)
-		w.buf = append(w.buf, '"')
-	}
 	w.tag = true
+	for i := 0; i+1 < len(attrs); i += 2 {
+		w.Attr(attrs[i], attrs[i+1])
+	}
+}
+
+// Attr adds an attribute to the element that Start has just opened.
+func (w *Writer) Attr(name, value string) {
+	w.buf = append(w.buf, ' ')
+	w.buf = append(w.buf, name...)
+	w.buf = append(w.buf, `="`...)
+	w.buf = escape(w.buf, value, true)
+	w.buf = append(w.buf, '"')
 }
 
 // End closes the innermost element. Without one it does nothing.
@@ -88,6 +93,14 @@ func (w *Writer) Fill(template string, values ...string) {
 		template = template[i+2:]
 	}
 	w.buf = append(w.buf, template...)
+}
+
+// Around writes the value of an attribute, escaped, between two pieces of XML.
+func (w *Writer) Around(before, value, after string) {
+	w.content()
+	w.buf = append(w.buf, before...)
+	w.buf = escape(w.buf, value, true)
+	w.buf = append(w.buf, after...)
 }
 
 // Grow makes room for n more bytes.

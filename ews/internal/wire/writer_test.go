@@ -17,8 +17,8 @@ func TestWriter(t *testing.T) {
 	w.End()
 	w.Text("tail")
 	got := string(w.Bytes())
-	want := `<?xml version="1.0" encoding="utf-8"?><a k="&lt;&quot;&amp;'&#x9;&#xA;&gt;">` +
-		`<b n="1">x&lt;y&gt;&amp;z&#xD;` + "\n\uFFFD日" + `</b><c/><d><e/></d>tail</a>`
+	want := `<?xml version="1.0" encoding="utf-8"?><a k="&lt;&quot;&amp;'&#x9;&#xA;>">` +
+		`<b n="1">x&lt;y>&amp;z&#xD;` + "\n\uFFFD日" + `</b><c/><d><e/></d>tail</a>`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
