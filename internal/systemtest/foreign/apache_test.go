@@ -1,8 +1,8 @@
 package foreign
 
 import (
-	"errors"
 	"crypto/x509"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
