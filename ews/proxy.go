@@ -162,7 +162,7 @@ func (d *dialer) tunnel(ctx context.Context, address string, p *pass) (net.Conn,
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(2 * dialTime))
-	resp, err := d.ask(conn, address, p)
+	resp, err := d.ask(conn, address, p) //nolint:bodyclose // what follows the head is the tunnel
 	switch {
 	case err != nil:
 	case resp.StatusCode/100 == 2 && ctx.Err() == nil && stop():

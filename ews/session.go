@@ -81,7 +81,7 @@ func (s *session) do(ctx context.Context, op string, req *http.Request, body []b
 	var resp *http.Response
 	err := s.account.use(ctx, op, a.host, func(p pass, again bool) (o outcome) {
 		// A proxy that takes the same account uses this permission.
-		resp, o = s.try(context.WithValue(ctx, passKey{}, usedPass{s.account, p}), a, p, again)
+		resp, o = s.try(context.WithValue(ctx, passKey{}, usedPass{s.account, p}), a, p, again) //nolint:bodyclose // the caller closes it
 		return o
 	})
 	if err != nil {
@@ -136,7 +136,7 @@ type sent struct {
 // send sends one request on its way.
 func (s *session) send(ctx context.Context, a *attempt, way http.RoundTripper, req *http.Request) sent {
 	began := time.Now()
-	resp, err := way.RoundTrip(req)
+	resp, err := way.RoundTrip(req) //nolint:bodyclose // judge closes it, or the caller of do
 	s.record(ctx, a, resp, err, time.Since(began))
 	if err != nil {
 		return sent{err: a.transportError(ctx, err), raw: err}
