@@ -525,7 +525,9 @@ func (d *decoder) recurrencePart(r *Recurrence) {
 		case "Interval":
 			r.Interval = d.number()
 		case "DaysOfWeek":
-			r.DaysOfWeek = strings.Fields(d.str())
+			if days := strings.Fields(d.str()); len(days) > 0 {
+				r.DaysOfWeek = days
+			}
 		case "FirstDayOfWeek":
 			r.FirstDayOfWeek = d.word()
 		case "DayOfWeekIndex":
