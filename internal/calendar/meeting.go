@@ -176,11 +176,23 @@ func Decode(head, details []byte) (Meeting, error) {
 	return m, nil
 }
 
-// Presence is what automatic replies say of a person.
+// Presence is what colleagues see of a person: whether they are out of office.
+// It stands until Expires, so that it does not outlive whoever publishes it.
 type Presence struct {
-	OutOfOffice bool
-	From, To    time.Time // zero: open
+	OutOfOffice bool      `json:"oof"`
+	From        time.Time `json:"from,omitzero"` // zero: open
+	To          time.Time `json:"to,omitzero"`   // zero: open
+	Expires     time.Time `json:"expires,omitzero"`
 }
+
+// String prints nothing of the person.
+func (p Presence) String() string { return "presence" }
+
+// Format prints like String, whatever the verb.
+func (p Presence) Format(f fmt.State, _ rune) { fmt.Fprint(f, "presence") }
+
+// LogValue prints like String.
+func (p Presence) LogValue() slog.Value { return slog.StringValue("presence") }
 
 // Busy is one busy stretch of somebody's calendar.
 type Busy struct {
