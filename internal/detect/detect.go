@@ -44,22 +44,6 @@ type Input struct {
 	Properties map[string]string `json:"properties"`
 }
 
-// Rules are an organisation's own rules. The zero value holds the defaults.
-type Rules struct {
-	SIPDomains []string  // domains on which digits@domain is a meeting, not a person
-	JitsiHosts []string  // hosts on which the organisation runs Jitsi Meet
-	Rooms      []Room    // links of the organisation's own meeting service
-	Keywords   []Keyword // nil: @webex (personal room) and @meet (a new meeting)
-	Own        string    // the organisation's own provider: goes before others of the same field
-}
-
-// Room says that links that begin with Prefix lead into lasting rooms of a
-// provider.
-type Room struct {
-	Provider string
-	Prefix   string // e.g. "https://vc.example.com/room/"
-}
-
 // Candidate is something that might be the way into the meeting.
 type Candidate struct {
 	Provider string

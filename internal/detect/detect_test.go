@@ -219,7 +219,7 @@ func TestMethods(t *testing.T) {
 func TestOwnServiceFirst(t *testing.T) {
 	t.Parallel()
 	in := Input{Body: "https://zoom.us/j/123456789 or https://talk.example.org/weekly"}
-	if r := Detect(in, &Rules{JitsiHosts: []string{"talk.example.org"}, Own: "jitsi"}); r.Provider != "jitsi" {
+	if r := Detect(in, &Rules{JitsiHosts: []string{"talk.example.org"}, Priority: []string{"jitsi"}}); r.Provider != "jitsi" {
 		t.Errorf("own service behind: %+v", r.Candidates)
 	}
 	if r := Detect(in, &Rules{JitsiHosts: []string{"talk.example.org"}}); r.Provider != "zoom" || len(r.Candidates) != 2 {

@@ -25,7 +25,7 @@ not json
 	want := []string{
 		`{"id":"a","join":true,"provider":"keyword","url":null,"sip":null,"h323":null,"meeting_id":null,"passcode":null,"dialin":[],"keyword":"@meet:space","keyword_action":"space","candidates":[],"rejected":[]}`,
 		`{"id":"b","join":true,"provider":"zoom","url":"https://zoom.us/j/123456789?pwd=1&x=","sip":null,"h323":null,"meeting_id":"123456789","passcode":"1","dialin":[{"number":"+49301234567","pin":"123456789"}],"keyword":null,"keyword_action":null,` +
-			`"candidates":[{"provider":"zoom","url":"https://zoom.us/j/123456789?pwd=1&x=","field":"body","start":5,"end":41,"score":240,"why":["a zoom meeting link"]}],"rejected":[]}`,
+			`"candidates":[{"provider":"zoom","url":"https://zoom.us/j/123456789?pwd=1&x=","field":"body","start":5,"end":41,"score":2040,"why":["a zoom meeting link"]}],"rejected":[]}`,
 		`{"id":null,"error":"not a JSON object of the documented form: invalid character 'o' in literal null (expecting 'u')"}`,
 		`{"id":"c","error":"\"body_type\" is neither \"text\" nor \"html\""}`,
 		`{"id":"7","error":"not a JSON object of the documented form: json: cannot unmarshal number into Go struct field Input.id of type string"}`,

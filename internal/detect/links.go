@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -382,7 +383,7 @@ func (s *search) overescaped(a address) (address, verdict) {
 // weigh gives a candidate its score: the field counts most, then whose service
 // it is, then what kind of link, then how its surroundings speak of it.
 func (s *search) weigh(c *Candidate, f *flat, v verdict, at int) {
-	c.Score = strength(f.field)
+	c.Score = 10 * strength(f.field)
 	add := func(n int, why string) {
 		c.Score += n
 		c.Why = append(c.Why, why)
@@ -390,14 +391,17 @@ func (s *search) weigh(c *Candidate, f *flat, v verdict, at int) {
 	if v.kind == meeting {
 		c.Score += 40
 	}
-	if s.registry.rules.Own != "" && v.provider == s.registry.rules.Own {
-		add(50, "the organisation's own service")
+	own := s.registry.rules.Priority
+	if i := slices.Index(own[:min(len(own), maxPriority)], v.provider); i == 0 {
+		add(priorityStep*maxPriority, "the organisation's own service")
+	} else if i > 0 {
+		add(priorityStep*(maxPriority-i), "a service that the organisation prefers")
 	}
 	if f.quoted(at) {
-		add(-20, "in a quoted mail")
+		add(-priorityStep*maxPriority-20, "in a quoted mail")
 	}
 	if word := stale(f.text, at); word != "" {
-		add(-30, "called "+word)
+		add(-priorityStep*maxPriority-80, "called "+word)
 	}
 }
 

@@ -30,6 +30,8 @@ type provider struct {
 	join  []string // one meeting
 	room  []string // a lasting room: ranks behind a meeting
 	not   []refusal
+
+	prefix string // of an organisation's own rule: how the path of a meeting begins
 }
 
 // refusal names what else stands on a service's hosts.

@@ -11,8 +11,9 @@ import (
 // an organisation's own rules.
 type registry struct {
 	*table
-	added map[string][]hostRule // the organisation's own hosts
-	rules *Rules
+	added    map[string][]hostRule // the organisation's own hosts
+	patterns []ownPattern
+	rules    *Rules
 }
 
 // table is what is the same for everybody. It is made once and never changed.
@@ -63,13 +64,7 @@ type verdict struct {
 
 func newRegistry(rules *Rules) *registry {
 	r := &registry{table: common(), rules: rules}
-	if len(rules.JitsiHosts) > 0 {
-		r.added = map[string][]hostRule{}
-		jitsi := &provider{name: "jitsi", join: []string{"/{room}", "/{any}/{room}"}, not: []refusal{{"/static/...", whyDialin}}}
-		for _, host := range rules.JitsiHosts {
-			add(r.added, jitsi, strings.ToLower(strings.TrimSpace(host)))
-		}
-	}
+	r.addRules(rules)
 	return r
 }
 
@@ -115,10 +110,8 @@ func (r *registry) judge(a address) verdict {
 	if a.user {
 		return verdict{kind: refused, why: "the host is disguised behind a user name"}
 	}
-	for _, room := range r.rules.Rooms {
-		if room.Prefix != "" && strings.HasPrefix(a.raw, room.Prefix) && len(a.raw) > len(room.Prefix) {
-			return verdict{kind: lastingRoom, provider: room.Provider, why: "one of the organisation's own rooms"}
-		}
+	if v := r.judgeRules(a); v.kind != unknown {
+		return v
 	}
 	var v verdict
 	r.find(a.host, func(p *provider) bool {
@@ -142,6 +135,9 @@ func (r *registry) judge(a address) verdict {
 
 // judge compares a link with a provider's shapes.
 func (p *provider) judge(a address) verdict {
+	if p.prefix != "" {
+		return p.below(a)
+	}
 	for _, s := range p.join {
 		if id, ok := fits(s, a); ok && !refusedRoot(p, a) {
 			return verdict{meeting, p.name, "a " + p.name + " meeting link", id}
@@ -158,6 +154,16 @@ func (p *provider) judge(a address) verdict {
 		}
 	}
 	return verdict{}
+}
+
+// below judges by the prefix that an organisation's own rule gives.
+func (p *provider) below(a address) verdict {
+	rest, ok := strings.CutPrefix(a.path, p.prefix)
+	name, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	if !ok || name == "" {
+		return verdict{}
+	}
+	return verdict{meeting, p.name, "below " + p.prefix + " on a host of the organisation", unescape(name)}
 }
 
 // refusedRoot reports whether a refusal names exactly the path that a shape

@@ -64,7 +64,7 @@ func (s *search) gruu(f *flat, from, to int) {
 		return
 	}
 	s.out.SIP, s.out.Provider = addr, "skype4b"
-	s.out.Candidates = append(s.out.Candidates, Candidate{Provider: "skype4b", SIP: addr, Field: f.field, Start: f.source(from), End: f.source(end-1) + 1, Score: strength(f.field), Why: []string{"a Skype for Business conference address"}})
+	s.out.Candidates = append(s.out.Candidates, Candidate{Provider: "skype4b", SIP: addr, Field: f.field, Start: f.source(from), End: f.source(end-1) + 1, Score: 10 * strength(f.field), Why: []string{"a Skype for Business conference address"}})
 }
 
 // addressAround cuts out NAME@DOMAIN around an "@", not reaching back beyond
@@ -109,7 +109,7 @@ func (s *search) address(f *flat, addr string, src span, at int, scheme bool, va
 	}
 	s.out.SIP = strings.TrimSpace(addr)
 	if len(s.out.Candidates) < maxFound {
-		s.out.Candidates = append(s.out.Candidates, Candidate{Provider: "sip", SIP: s.out.SIP, Field: f.field, Start: src.from, End: src.to, Score: strength(f.field) - 50, Why: []string{why}})
+		s.out.Candidates = append(s.out.Candidates, Candidate{Provider: "sip", SIP: s.out.SIP, Field: f.field, Start: src.from, End: src.to, Score: 10*strength(f.field) - 50, Why: []string{why}})
 	}
 }
 
