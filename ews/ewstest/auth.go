@@ -23,6 +23,7 @@ const (
 	AuthBasic     = "basic"
 	AuthNTLM      = "ntlm"
 	AuthNegotiate = "negotiate" // Kerberos by Options.Kerberos, and NTLM
+	AuthOAuth     = "oauth"     // tokens from [TokenPath]
 )
 
 // The settings of Extended Protection, for [Options.ExtendedProtection].
@@ -48,8 +49,8 @@ func (o *Options) checkAuth() error {
 		o.Auth = []string{AuthBasic}
 	}
 	for _, a := range o.Auth {
-		if !slices.Contains([]string{AuthBasic, AuthNTLM, AuthNegotiate}, a) {
-			return fmt.Errorf("there is no way to sign in called %q; use basic, ntlm or negotiate", a)
+		if !slices.Contains([]string{AuthBasic, AuthNTLM, AuthNegotiate, AuthOAuth}, a) {
+			return fmt.Errorf("there is no way to sign in called %q; use basic, ntlm, negotiate or oauth", a)
 		}
 	}
 	if o.ExtendedProtection == "" {
@@ -84,7 +85,7 @@ func connContext(ctx context.Context, _ net.Conn) context.Context {
 // offer names the ways to sign in, in the order of IIS.
 func (s *Server) offer(h http.Header) {
 	for _, way := range []struct{ name, value string }{
-		{AuthNegotiate, "Negotiate"}, {AuthNTLM, "NTLM"}, {AuthBasic, `Basic realm="` + s.opt.Host + `"`},
+		{AuthNegotiate, "Negotiate"}, {AuthNTLM, "NTLM"}, {AuthOAuth, `Bearer client_id="00000002-0000-0ff1-ce00-000000000000"`}, {AuthBasic, `Basic realm="` + s.opt.Host + `"`},
 	} {
 		if slices.Contains(s.opt.Auth, way.name) {
 			h.Add("WWW-Authenticate", way.value)
@@ -108,6 +109,10 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (login str
 		login, ok = state.login, true
 	case scheme == "basic" && offered(AuthBasic):
 		login, ok = s.byPassword(r)
+	case scheme == "bearer" && offered(AuthOAuth):
+		if login, ok = s.byBearer(data); !ok {
+			w.Header().Set("X-Ms-Diagnostics", `2000003;reason="The token is not valid.";error_category="invalid_token"`)
+		}
 	case scheme == "ntlm" && offered(AuthNTLM), scheme == "negotiate" && offered(AuthNegotiate):
 		state.login = ""
 		if login, ok = s.byToken(w, r, state, scheme, data); ok {

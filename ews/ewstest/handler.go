@@ -46,7 +46,7 @@ func (s *Server) Handler() http.Handler {
 			return
 		}
 		defer s.handler.Done()
-		if s.autodiscover(w, r) {
+		if s.giveToken(w, r) || s.autodiscover(w, r) {
 			return
 		}
 		if !strings.EqualFold(r.URL.Path, Path) {

@@ -55,9 +55,9 @@ type Options struct {
 	// TLS makes Start listen with a certificate of an authority of its own,
 	// for 127.0.0.1 and localhost.
 	TLS bool
-	// Auth lists the ways to sign in: AuthBasic, AuthNTLM, AuthNegotiate; Basic
-	// alone where empty. All but Basic need the server's own listener: they
-	// belong to the connection.
+	// Auth lists the ways to sign in: AuthBasic, AuthNTLM, AuthNegotiate,
+	// AuthOAuth; Basic alone where empty. NTLM and Negotiate need the server's own
+	// listener: they belong to the connection.
 	Auth []string
 	// ExtendedProtection says what becomes of channel bindings: ProtectionOff,
 	// ProtectionAllow or ProtectionRequire; allow where empty, as on real servers.
@@ -118,6 +118,7 @@ type Server struct {
 	lags     atomic.Uint64
 	budget   Budget
 	auto     autodiscovery
+	oauth    tokenService
 
 	services sync.Map // further logins that may impersonate, in small letters
 

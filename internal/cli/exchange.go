@@ -20,7 +20,7 @@ type exchangeCommand struct {
 	Dialect string `default:"exchange2019" help:"exchange2013, exchange2016, exchange2019, exchangese or gromox."`
 	File    string `name:"dialect-file" placeholder:"FILE" help:"Play the server that \"koyomi check --write\" has described in this file."`
 	Backs   int    `name:"back-ends" default:"1" help:"Mailbox servers behind the front end, at most 99."`
-	Auth    string `default:"basic" help:"Ways to sign in, with commas: basic, ntlm."`
+	Auth    string `default:"basic" help:"Ways to sign in, with commas: basic, ntlm, oauth (tokens for svc@example.com at /organization/oauth2/v2.0/token)."`
 	Protect string `name:"extended-protection" default:"allow" help:"Channel bindings of NTLM: off, allow (a wrong one is refused) or require. With --tls."`
 	TLS     bool   `help:"Serve https with a certificate of an authority made for this run."`
 	CAOut   string `placeholder:"FILE" help:"With --tls: where to write that authority's certificate."`
@@ -35,7 +35,7 @@ func (c *exchangeCommand) Run(env *environment) error {
 	case err != nil:
 		return usagef("--dialect: %v", err)
 	case authErr != nil || slices.Contains(auth, ewstest.AuthNegotiate):
-		return usagef("--auth: the simulator alone knows basic and ntlm, not %q", c.Auth)
+		return usagef("--auth: the simulator alone knows basic, ntlm and oauth, not %q", c.Auth)
 	case !slices.Contains([]string{ewstest.ProtectionOff, ewstest.ProtectionAllow, ewstest.ProtectionRequire}, c.Protect):
 		return usagef("--extended-protection is off, allow or require")
 	case splitErr != nil || !loopback(host):
