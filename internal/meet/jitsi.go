@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 )
@@ -18,6 +19,11 @@ import (
 type JitsiConfig struct {
 	URL    string // e.g. "https://meet.example.com", with a tenant's path where there is one
 	Secret Secret // at least 16 random bytes; a new one makes new names
+
+	// Token signs the organiser in as moderator; nil: the server asks for no
+	// tokens. The link in an invitation never carries one: whoever opens it gets
+	// in as the server allows guests, or by its own sign-in.
+	Token *JitsiToken
 }
 
 // Host returns the server's host, so that detection knows its links.
@@ -46,6 +52,7 @@ type Jitsi struct {
 	name   string
 	base   string
 	secret Secret
+	token  *JitsiToken
 }
 
 // NewJitsi checks the configuration.
@@ -57,7 +64,25 @@ func NewJitsi(name string, c JitsiConfig) (*Jitsi, error) {
 	if len(c.Secret) < minSecret {
 		return nil, fmt.Errorf("meeting service %s: the secret for room names has to have at least %d random bytes", name, minSecret)
 	}
-	return &Jitsi{name: name, base: strings.TrimRight(c.URL, "/"), secret: slices.Clone(c.Secret)}, nil
+	j := &Jitsi{name: name, base: strings.TrimRight(c.URL, "/"), secret: slices.Clone(c.Secret)}
+	if c.Token == nil {
+		return j, nil
+	}
+	if err := c.Token.check(); err != nil {
+		return nil, fmt.Errorf("meeting service %s: %w", name, err)
+	}
+	t := *c.Token
+	if t.Audience == "" {
+		t.Audience = t.AppID
+	}
+	if t.Subject == "" {
+		t.Subject = u.Hostname()
+		if tenant := strings.Trim(u.Path, "/"); tenant != "" {
+			t.Subject = tenant
+		}
+	}
+	j.token = &t
+	return j, nil
 }
 
 // Name is the service's name as people know it.
@@ -87,6 +112,30 @@ func (j *Jitsi) Join(_ context.Context, r Request) (calendar.JoinDetails, error)
 		return calendar.JoinDetails{}, &Error{Service: j.name, State: BadRequest, Message: "the meeting has neither a GlobalObjectId nor a UID: it is listed, but gets no room"}
 	}
 	return calendar.JoinDetails{Service: j.name, Personal: r.Action == MyRoom, JoinMethod: calendar.JoinMethod{Kind: "jitsi", URL: j.base + "/" + room}}, nil
+}
+
+// Enter returns the link with a token for the organiser. The token names the
+// room, so that it opens no other, and ends an hour after the meeting.
+func (j *Jitsi) Enter(e Entrance) (string, error) {
+	room, ours := strings.CutPrefix(e.URL, j.base+"/")
+	if j.token == nil || !ours || room == "" || strings.ContainsAny(room, "/?#%") {
+		return "", notModerated(j.name)
+	}
+	from, to := tokenLife(time.Now(), e.Until)
+	user := map[string]string{
+		"id": j.room("person", strings.ToLower(e.Mailbox.Address)), "moderator": "true", "affiliation": "owner",
+	}
+	if e.Mailbox.Name != "" {
+		user["name"] = e.Mailbox.Name
+	}
+	token, err := j.token.sign(jitsiClaims{
+		Issuer: j.token.AppID, Audience: j.token.Audience, Subject: j.token.Subject, Room: room,
+		NotBefore: from.Unix(), Expires: to.Unix(), Context: jitsiContext{User: user},
+	})
+	if err != nil {
+		return "", &Error{Service: j.name, State: BadRequest, Message: "the token for the moderator cannot be signed: check the key", Cause: err}
+	}
+	return e.URL + "?jwt=" + token, nil
 }
 
 // people lists the distinct addresses of those who meet, sorted.

@@ -176,6 +176,25 @@ func (c *Choice) Join(ctx context.Context, r Request) (calendar.JoinDetails, err
 	return s.Join(ctx, r)
 }
 
+// Enter hands the entrance on to the service whose link it is.
+func (c *Choice) Enter(e Entrance) (string, error) {
+	for _, s := range []Service{c.meeting, c.personal} {
+		m, is := s.(Moderated)
+		if !is {
+			continue
+		}
+		link, err := m.Enter(e)
+		if f, no := errors.AsType[*Error](err); !no || f.State != NotOffered {
+			return link, err
+		}
+	}
+	return "", notModerated(c.name)
+}
+
+func notModerated(service string) *Error {
+	return &Error{Service: service, State: NotOffered, Message: "has no moderator's link for this meeting: the link of the invitation is the way in"}
+}
+
 func notOffered(service, action string) *Error {
 	what := map[string]string{MyRoom: "personal rooms", Space: "lasting spaces", OneTime: "new meetings"}[action]
 	if what == "" {
