@@ -53,7 +53,6 @@ var calendarProperties = []property{
 	{"calendar:EndWallClock", inNone, false, func(v *view) { v.wall("EndWallClock", v.it.End) }},
 	{"calendar:StartTimeZoneId", inNone, false, func(v *view) { v.leaf("StartTimeZoneId", shownZone(v.it.Zone)) }},
 	{"calendar:EndTimeZoneId", inNone, false, func(v *view) { v.leaf("EndTimeZoneId", shownZone(v.it.Zone)) }},
-	{"calendar:IntendedFreeBusyStatus", inNone, false, func(v *view) { v.leaf("IntendedFreeBusyStatus", orElse(v.it.Busy, "Busy")) }},
 	{"calendar:IsOrganizer", inAll, false, (*view).isOrganizer},
 }
 

@@ -23,6 +23,9 @@ func (r *request) copyItem() error {
 			made[i].err = err
 			continue
 		}
+		if made[i].err = r.spared(i); made[i].err != nil {
+			continue
+		}
 		t, err := r.item(e)
 		switch {
 		case err != nil:

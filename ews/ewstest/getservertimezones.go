@@ -17,7 +17,7 @@ func (r *request) getServerTimeZones() error {
 	}
 	year := r.s.now().Year()
 	r.begin()
-	r.message(nil, "", func() {
+	r.message(nil, "m:TimeZoneDefinitions", func() {
 		r.w.Start("m:TimeZoneDefinitions")
 		for _, z := range windowsZones {
 			if len(wanted) > 0 && !wanted[z.id] {

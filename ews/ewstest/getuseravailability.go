@@ -67,6 +67,9 @@ type availability struct {
 // getUserAvailability answers GetUserAvailability ([MS-OXWAVLS] 3.1.4.1).
 // Times in it are in the zone of the request, without an offset.
 func (r *request) getUserAvailability() error {
+	if r.body.Child("MailboxDataArray") == nil {
+		return schemaViolation("the element MailboxDataArray is missing")
+	}
 	q, err := r.parseAvailability()
 	if err != nil {
 		return err

@@ -32,6 +32,9 @@ func (s *Server) OOF(address string) OOF {
 // getUserOofSettings answers GetUserOofSettings ([MS-OXWOOF] 3.1.4.1). Its
 // answer has no response messages.
 func (r *request) getUserOofSettings() error {
+	if r.body.Child("Mailbox") == nil {
+		return schemaViolation("the element Mailbox is missing")
+	}
 	address, err := r.oofMailbox()
 	if err == nil {
 		err = r.blocked()

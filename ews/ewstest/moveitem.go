@@ -17,6 +17,9 @@ func (r *request) moveItem() error {
 			}
 			continue
 		}
+		if made[i].err = r.spared(i); made[i].err != nil {
+			continue
+		}
 		t, err := r.item(e)
 		switch {
 		case err != nil:

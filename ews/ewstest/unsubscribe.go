@@ -4,6 +4,9 @@ import "slices"
 
 // unsubscribe answers Unsubscribe ([MS-OXWSNTIF] 3.1.4.4).
 func (r *request) unsubscribe() error {
+	if r.body.Child("SubscriptionId") == nil {
+		return schemaViolation("the element SubscriptionId is missing")
+	}
 	id := r.body.Value("SubscriptionId")
 	r.s.mu.Lock()
 	sub := r.s.subs[id]

@@ -73,7 +73,8 @@ func MessageValues(e *Element) map[string]string {
 }
 
 // Write writes the fault as Exchange does, as the child of a SOAP 1.1 body
-// whose prefix is given; MessageXml values come in the order of the names.
+// whose prefix is given; MessageXml values come in the order of the names,
+// those of ErrorSchemaValidation as elements of their own.
 // A fault without ResponseCode is written without detail.
 func (f *Fault) Write(w *Writer, prefix string, order ...string) {
 	w.Start(prefix + ":Fault")
@@ -91,7 +92,12 @@ func (f *Fault) Write(w *Writer, prefix string, order ...string) {
 		if len(order) > 0 {
 			w.Start("t:MessageXml", "xmlns:t", NSTypes)
 			for _, name := range order {
-				w.Leaf("t:Value", f.Values[name], "Name", name)
+				switch name {
+				case "LineNumber", "LinePosition", "Violation":
+					w.Leaf("t:"+name, f.Values[name])
+				default:
+					w.Leaf("t:Value", f.Values[name], "Name", name)
+				}
 			}
 			w.End()
 		}
