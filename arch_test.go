@@ -53,7 +53,7 @@ var edges = map[string]string{
 	// never Exchange, the key server or the cloud themselves.
 	"internal/exchange":  "ews ews/activedirectory internal/calendar",
 	"internal/meet":      "internal/calendar",
-	"internal/directory": "internal/calendar",
+	"internal/directory": "ews/activedirectory",
 	"internal/connector": "internal/mailbox internal/calendar internal/meet internal/seal internal/api internal/store internal/ops",
 	"internal/admin":     "internal/connector internal/calendar internal/detect internal/render internal/invite internal/store internal/account internal/ops",
 	"internal/room":      "internal/api internal/seal internal/calendar",

@@ -10,6 +10,7 @@ import (
 	"github.com/koyomi-cal/koyomi/ews"
 	"github.com/koyomi-cal/koyomi/ews/activedirectory"
 	"github.com/koyomi-cal/koyomi/ews/ewstest"
+	"github.com/koyomi-cal/koyomi/internal/directory"
 )
 
 // asks is our way into the domain's directory.
@@ -145,5 +146,46 @@ func TestDirectoryRefusesPassword(t *testing.T) {
 	}
 	if n, locked := d.badPasswords(t, "careful"); locked || n != 1 {
 		t.Errorf("the account has had %d wrong passwords (locked: %v), want 1", n, locked)
+	}
+}
+
+// TestPeople reads the people of a domain: more than one page of them, by groups
+// within groups, by any address, by what somebody types.
+func TestPeople(t *testing.T) {
+	t.Parallel()
+	d := joinDomain(t)
+	source, _ := d.asks(t, "standby", domainPassword)
+	dir := directory.New(source)
+	seen := map[string]directory.Person{}
+	for p, err := range dir.Members(limited(t), "Everybody") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, twice := seen[p.Address]; twice {
+			t.Errorf("%s comes twice", p)
+		}
+		seen[p.Address] = p
+	}
+	if len(seen) != 615 {
+		t.Errorf("%d members, want 615", len(seen))
+	}
+	p, ok, err := dir.Lookup(limited(t), "P7@example.org")
+	if err != nil || !ok || p.Address != "person0007@example.com" || p.Name != "Person 0007 田中" || p.GUID != seen[p.Address].GUID || len(p.GUID) != 36 {
+		t.Errorf("%q %q %q, %v, %v", p.Address, p.Name, p.GUID, ok, err)
+	}
+	found, err := dir.Complete(limited(t), "0042 田", 5)
+	if err != nil || len(found) != 1 || found[0].Address != "person0042@example.com" {
+		t.Errorf("%d found, %v", len(found), err)
+	}
+	if found, err = dir.Complete(limited(t), "person", 5); err != nil || len(found) != 5 {
+		t.Errorf("%d found of many, %v", len(found), err)
+	}
+	for _, err := range dir.Members(limited(t), "No such group") {
+		if !errors.Is(err, directory.ErrNoGroup) {
+			t.Errorf("a group that is not there: %v", err)
+		}
+	}
+	for range dir.All(limited(t)) {
+		break // whoever has seen enough may go
 	}
 }

@@ -104,4 +104,16 @@ for name, url, words in [
         ('NEAR', autodiscover, ['Site=Default-First-Site-Name'])]:
     db.add({'dn': f'CN={name},{at}', 'objectClass': 'serviceConnectionPoint', 'serviceClassName': 'ms-Exchange-AutoDiscover-Service',
             'serviceDNSName': name, 'serviceBindingInformation': url, 'keywords': ['77378F46-2C66-4aa9-A6A6-3E7A48B19596'] + words})
+
+# People with addresses, more than one page of them, in a group within a group.
+db.transaction_start()
+people = []
+for i in range(1, 621):
+    name = f'person{i:04}'
+    people.append(f'CN={name},CN=Users,{base}')
+    db.add({'dn': people[-1], 'objectClass': 'user', 'sAMAccountName': name, 'mail': f'{name}@example.com', 'displayName': f'Person {i:04} 田中',
+            'proxyAddresses': [f'SMTP:{name}@example.com', f'smtp:p{i}@example.org']})
+for name, members in [('Half', people[:310]), ('Others', people[310:615]), ('Everybody', [f'CN=Half,CN=Users,{base}', f'CN=Others,CN=Users,{base}', people[0]])]:
+    db.add({'dn': f'CN={name},CN=Users,{base}', 'objectClass': 'group', 'sAMAccountName': name, 'member': members})
+db.transaction_commit()
 print('domain', base)
