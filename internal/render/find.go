@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
@@ -65,7 +66,11 @@ func Find(b calendar.Body, joinURL string) Found {
 	if err != nil {
 		return Found{State: Partial, Reason: Unread}
 	}
-	p := newPage(b)
+	return s.find(newPage(b), joinURL)
+}
+
+// find looks for a block on a page.
+func (s *shelf) find(p *page, joinURL string) Found {
 	f := finder{page: p, shelf: s, url: squeeze(joinURL)}
 	f.ownEnd, _ = p.quoteAt()
 	return f.find()
@@ -83,6 +88,7 @@ type finder struct {
 type frame struct {
 	locale      *locale
 	first, last int // in seen: where the block begins, where its code's parenthesis ends
+	title       int // length of its first line
 	whole       bool
 	hasURL      bool
 	quoted      bool
@@ -126,10 +132,8 @@ func (f *finder) find() Found {
 	if !ok || f.isQuoted(at) {
 		return Found{State: Absent}
 	}
-	for _, i := range firsts {
-		if i < at && at-i < maxBlock {
-			return Found{State: Partial, Reason: NoLastLine}
-		}
+	if slices.ContainsFunc(firsts, func(i int) bool { return i < at && at-i < maxBlock }) {
+		return Found{State: Partial, Reason: NoLastLine}
 	}
 	return Found{State: Partial, Reason: LinkOnly}
 }
@@ -140,32 +144,20 @@ func (f *finder) find() Found {
 func (f *finder) frames() (frames []frame, firsts []int) {
 	for i := range f.shelf.locales {
 		l := &f.shelf.locales[i]
-		starts := places(f.seen, l.firstKey)
-		firsts = append(firsts, starts...)
+		starts, ends := places(f.seen, l.firstKeys), places(f.seen, l.lastKeys)
+		for _, s := range starts {
+			firsts = append(firsts, s.at)
+		}
 		free, next := 0, 0 // seen[:free] belongs to earlier frames
-		for _, at := range places(f.seen, l.lastKey) {
+		for _, end := range ends {
 			fr := frame{locale: l, first: -1}
-			for next < len(starts) && starts[next] < at {
-				if starts[next] >= free {
-					fr.first = starts[next]
+			begin := max(free, end.at-maxBlock)
+			for ; next < len(starts) && starts[next].at < end.at; next++ {
+				if starts[next].at >= begin {
+					fr.first, fr.title = starts[next].at, len(starts[next].key)
 				}
-				next++
 			}
-			code := at + len(l.lastKey)
-			fr.last = code + len("0000)")
-			if fr.last > len(f.seen) || f.seen[fr.last-1] != ')' {
-				fr.last = code
-			}
-			if fr.first >= 0 && at-fr.first > maxBlock {
-				fr.first = -1
-			}
-			fr.quoted = f.isQuoted(at) || fr.first >= 0 && f.isQuoted(fr.first)
-			begin := max(fr.first, at-maxBlock, free)
-			if fr.first >= 0 {
-				begin = fr.first
-				fr.whole = fr.last > code && check(string(f.seen[fr.first:code])) == string(f.seen[code:fr.last-1])
-			}
-			_, fr.hasURL = f.link(begin, at)
+			f.judge(&fr, begin, end)
 			frames = append(frames, fr)
 			free = fr.last
 		}
@@ -173,16 +165,77 @@ func (f *finder) frames() (frames []frame, firsts []int) {
 	return frames, firsts
 }
 
-// places lists where key stands in text.
-func places(text []byte, key string) (at []int) {
-	for i := 0; ; {
-		k := bytes.Index(text[i:], []byte(key))
-		if k < 0 {
-			return at
-		}
-		at = append(at, i+k)
-		i += k + len(key)
+// judge fills a frame whose last line stands at end; begin is how far back it
+// may reach.
+func (f *finder) judge(fr *frame, begin int, end place) {
+	code := end.at + len(end.key)
+	fr.last = code + len(noCode) - 1
+	if fr.last > len(f.seen) || f.seen[fr.last-1] != ')' {
+		fr.last = code
 	}
+	fr.quoted = f.isQuoted(end.at) || fr.first >= 0 && f.isQuoted(fr.first)
+	if fr.first < 0 {
+		_, fr.hasURL = f.link(begin, end.at)
+		return
+	}
+	_, fr.hasURL = f.link(fr.first, end.at)
+	if fr.last == code {
+		return
+	}
+	visible, want := f.seen[fr.first:code], string(f.seen[code:fr.last-1])
+	fr.whole = check(visible) == want
+	if !fr.whole {
+		plain, links := f.unwrapped(fr.first, code)
+		fr.whole = check(plain) == want
+		fr.hasURL = fr.hasURL || fr.whole && slices.ContainsFunc(links, func(l string) bool { return f.url == "" || l == f.url })
+	}
+	if fr.whole {
+		f.widen(fr, end.at)
+	}
+}
+
+// widen takes in the stars that a conversion to plain text put around a bold
+// first or last line.
+func (f *finder) widen(fr *frame, end int) {
+	for n := 0; n < 3 && fr.first > 0 && fr.first+fr.title < len(f.seen); n++ {
+		c := f.seen[fr.first-1]
+		if c != '*' && c != '_' || f.seen[fr.first+fr.title+n] != c {
+			break
+		}
+		fr.first--
+		fr.title++
+	}
+	for n := 1; n <= 3 && fr.last < len(f.seen) && end-n > fr.first; n++ {
+		c := f.seen[fr.last]
+		if c != '*' && c != '_' || f.seen[end-n] != c {
+			break
+		}
+		fr.last++
+	}
+}
+
+// place is where a key stands.
+type place struct {
+	at  int
+	key string
+}
+
+// places lists in order where any of the keys stands in text.
+func places(text []byte, keys []string) (all []place) {
+	for _, key := range keys {
+		for i := 0; ; {
+			k := bytes.Index(text[i:], []byte(key))
+			if k < 0 {
+				break
+			}
+			all = append(all, place{i + k, key})
+			i += k + len(key)
+		}
+	}
+	if len(keys) > 1 {
+		slices.SortFunc(all, func(a, b place) int { return a.at - b.at })
+	}
+	return all
 }
 
 // isQuoted reports whether seen[i] is part of a quoted mail.

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"html"
 	"sort"
 	"strings"
@@ -293,15 +294,18 @@ func (p *page) add(text string, src, entity int) {
 // echo reports whether <target> behind text is what a conversion from HTML to
 // text leaves of a link: the address that was just shown, or that of a number.
 func echo(text, target []byte) bool {
-	if len(target) > maxURL {
+	if len(target) > maxWrapped {
 		return false
 	}
 	for _, scheme := range []string{"tel:", "sip:", "sips:", "h323:", "mailto:"} {
-		if strings.HasPrefix(string(target[:min(len(target), len(scheme))]), scheme) {
+		if bytes.HasPrefix(target, []byte(scheme)) {
 			return true
 		}
 	}
-	return len(target) > 8 && len(text) >= len(target) && string(text[len(text)-len(target):]) == string(target)
+	if len(target) <= 8 {
+		return false
+	}
+	return bytes.HasSuffix(text, target) || bytes.HasPrefix(target, []byte("https://")) && bytes.HasSuffix(text, []byte(unwrap(string(target))))
 }
 
 // truncate forgets seen[n:].
