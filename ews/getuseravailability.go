@@ -36,7 +36,7 @@ type FreeBusy struct {
 // WorkingHours are when somebody works, in the time zone of their mailbox
 // ([MS-OXWAVLS] WorkingHours).
 type WorkingHours struct {
-	Bias    time.Duration // UTC minus local time in winter: -9 h in Tokyo
+	Zone    *ZoneDefinition // the time zone; nil where the server gave none that can be
 	Periods []WorkingPeriod
 }
 
@@ -114,8 +114,7 @@ func workingHours(e *wire.Element) *WorkingHours {
 	minutes := func(e *wire.Element) time.Duration {
 		return time.Duration(min(max(number(e), -2880), 2880)) * time.Minute
 	}
-	zone := e.Child("TimeZone")
-	w := &WorkingHours{Bias: minutes(zone.Child("Bias")) + minutes(zone.Find("StandardTime", "Bias"))}
+	w := &WorkingHours{Zone: serializableZone(e.Child("TimeZone"))}
 	for p := range e.Child("WorkingPeriodArray").All("WorkingPeriod") {
 		w.Periods = append(w.Periods, WorkingPeriod{
 			Days: strings.Fields(str(p.Child("DayOfWeek"))), Start: minutes(p.Child("StartTimeInMinutes")), End: minutes(p.Child("EndTimeInMinutes")),

@@ -369,10 +369,18 @@ func TestGetUserAvailability(t *testing.T) {
 			From: utc("2026-11-23T00:00:00Z"), To: utc("2026-11-24T00:00:00Z")})
 	}
 	got := mustAsk(t, "getuseravailability", call)
+	zone, err := got[0].WorkingHours.Zone.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if local := utc("2026-07-01T00:00:00Z").In(zone).Format(time.RFC3339); local != "2026-07-01T09:00:00+09:00" {
+		t.Errorf("working hours are in a zone in which midnight of Greenwich is %s", local)
+	}
+	got[0].WorkingHours.Zone = nil
 	same(t, got[0], FreeBusy{View: "DetailedMerged", Merged: "00230", Events: []BusyEvent{
 		{Start: utc("2026-11-23T01:00:00Z"), End: utc("2026-11-23T01:30:00Z"), Status: Busy, Subject: "Plan", Location: "Room", IsMeeting: true, IsPrivate: true},
 		{Start: utc("2026-11-23T01:30:00Z"), End: utc("2026-11-23T02:00:00Z"), Status: OOF},
-	}, WorkingHours: &WorkingHours{Bias: -9 * time.Hour, Periods: []WorkingPeriod{{Days: []string{"Monday", "Tuesday"}, Start: 8 * time.Hour, End: 17 * time.Hour}}}})
+	}, WorkingHours: &WorkingHours{Periods: []WorkingPeriod{{Days: []string{"Monday", "Tuesday"}, Start: 8 * time.Hour, End: 17 * time.Hour}}}})
 	if e := wantError(t, got[1].Err, "ErrorMailRecipientNotFound"); e.Values["ExceptionCode"] != "5009" || !strings.Contains(e.Detail, "nobody@") {
 		t.Errorf("values %v, detail %q", e.Values, e.Detail)
 	}
@@ -380,7 +388,7 @@ func TestGetUserAvailability(t *testing.T) {
 	if s := fmt.Sprintf("%+v", got[0]); strings.Contains(s, "Plan") {
 		t.Errorf("the subject is printed: %s", s)
 	}
-	_, err := ask(t, "unsubscribe", call)
+	_, err = ask(t, "unsubscribe", call)
 	wantError(t, err, CodeMalformed)
 }
 
@@ -432,4 +440,46 @@ func TestTranscriptsSchema(t *testing.T) {
 		docs = append(docs, body[:end]+` xmlns:xsi="`+wire.NSXSI+`"`+body[end:])
 	}
 	validate(t, docs)
+}
+
+// TestSerializableZone reads the zones of working hours, among them those that
+// cannot be.
+func TestSerializableZone(t *testing.T) {
+	t.Parallel()
+	rule := func(name, bias, order, month, at string) string {
+		return "<" + name + "><Bias>" + bias + "</Bias><Time>" + at + "</Time><DayOrder>" + order + "</DayOrder><Month>" + month + "</Month><DayOfWeek>Sunday</DayOfWeek></" + name + ">"
+	}
+	for name, c := range map[string]struct{ zone, winter, summer string }{
+		"Berlin":              {"<Bias>-60</Bias>" + rule("StandardTime", "0", "5", "10", "03:00:00") + rule("DaylightTime", "-60", "5", "3", "02:00:00"), "13:00", "14:00"},
+		"New York":            {"<Bias>300</Bias>" + rule("StandardTime", "0", "1", "11", "02:00:00") + rule("DaylightTime", "-60", "2", "3", "02:00:00"), "07:00", "08:00"},
+		"Sydney":              {"<Bias>-600</Bias>" + rule("StandardTime", "0", "1", "4", "03:00:00") + rule("DaylightTime", "-60", "1", "10", "02:00:00"), "23:00", "22:00"},
+		"Delhi, no rules":     {"<Bias>-330</Bias>" + rule("StandardTime", "0", "0", "0", "00:00:00") + rule("DaylightTime", "0", "0", "0", "00:00:00"), "17:30", "17:30"},
+		"rules that are none": {"<Bias>0</Bias>" + rule("StandardTime", "0", "9", "13", "soon") + rule("DaylightTime", "-60", "1", "3", "02:00:00"), "12:00", "12:00"},
+		"half":                {"<Bias>0</Bias>" + rule("StandardTime", "0", "1", "1", "00:00:00"), "", ""},
+		"a bias of a week":    {"<Bias>10080</Bias>" + rule("StandardTime", "0", "1", "1", "00:00:00") + rule("DaylightTime", "0", "1", "1", "00:00:00"), "", ""},
+	} {
+		e, err := wire.Parse([]byte("<TimeZone>"+c.zone+"</TimeZone>"), wire.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := serializableZone(e)
+		if d == nil {
+			if c.winter != "" {
+				t.Errorf("%s: not read", name)
+			}
+			continue
+		}
+		loc, err := d.Location()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		winter, summer := utc("2026-01-15T12:00:00Z").In(loc).Format("15:04"), utc("2026-07-15T12:00:00Z").In(loc).Format("15:04")
+		if winter != c.winter || summer != c.summer {
+			t.Errorf("%s: noon is %s in January and %s in July, want %s and %s", name, winter, summer, c.winter, c.summer)
+		}
+	}
+	if serializableZone(nil) != nil {
+		t.Error("no zone is one")
+	}
 }

@@ -309,6 +309,54 @@ func zoneDefinition(e *wire.Element) *ZoneDefinition {
 	return d
 }
 
+// serializableZone reads a time zone of free/busy ([MS-OXWAVLS]
+// SerializableTimeZone): a bias, and rules for standard and daylight time that
+// hold in every year; nil where what it says cannot be.
+func serializableZone(e *wire.Element) *ZoneDefinition {
+	if e == nil {
+		return nil
+	}
+	minutes := func(e *wire.Element) time.Duration { return time.Duration(number(e.Child("Bias"))) * time.Minute }
+	d := &ZoneDefinition{ID: "free/busy"}
+	var rules []ZoneTransition
+	for _, c := range []*wire.Element{e.Child("StandardTime"), e.Child("DaylightTime")} {
+		if c == nil {
+			return nil
+		}
+		p := ZonePeriod{ID: c.Name, Bias: minutes(e) + minutes(c)}
+		if p.Bias > mostBias || p.Bias < -mostBias {
+			return nil
+		}
+		d.Periods = append(d.Periods, p)
+		t := ZoneTransition{To: c.Name, Month: time.Month(number(c.Child("Month"))), Occurrence: number(c.Child("DayOrder"))}
+		at, err := time.Parse("15:04:05", word(c.Child("Time")))
+		if err == nil {
+			t.TimeOffset = at.Sub(at.Truncate(24 * time.Hour))
+		}
+		t.Weekday = weekday(word(c.Child("DayOfWeek")))
+		if err == nil && t.Month >= 1 && t.Month <= 12 && t.Occurrence >= 1 && t.Occurrence <= 5 {
+			rules = append(rules, t)
+		}
+	}
+	if len(rules) < 2 || d.Periods[0].Bias == d.Periods[1].Bias {
+		d.Transitions = []ZoneTransition{{To: d.Periods[0].ID}}
+		return d
+	}
+	d.Groups = []ZoneGroup{{ID: "yearly", Transitions: rules}}
+	d.Transitions = []ZoneTransition{{To: "yearly", Group: true}}
+	return d
+}
+
+// weekday reads the name of one day of the week; Sunday for anything else.
+func weekday(name string) time.Weekday {
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		if weekdays(name) == 1<<d {
+			return d
+		}
+	}
+	return time.Sunday
+}
+
 func zoneTransition(e *wire.Element) (t ZoneTransition, ok bool) {
 	to := e.Child("To")
 	t = ZoneTransition{To: str(to), Group: to.Attr("Kind") == "Group"}
@@ -321,13 +369,7 @@ func zoneTransition(e *wire.Element) (t ZoneTransition, ok bool) {
 	}
 	t.TimeOffset, ok = isoDuration(word(e.Child("TimeOffset")))
 	t.Month, t.Day, t.Occurrence = time.Month(number(e.Child("Month"))), number(e.Child("Day")), number(e.Child("Occurrence"))
-	if days := weekdays(word(e.Child("DayOfWeek"))); days != 0 {
-		for d := time.Sunday; d <= time.Saturday; d++ {
-			if days == 1<<d {
-				t.Weekday = d
-			}
-		}
-	}
+	t.Weekday = weekday(word(e.Child("DayOfWeek")))
 	ok = ok && t.Month >= 1 && t.Month <= 12 && t.TimeOffset > -mostTimeOffset && t.TimeOffset < mostTimeOffset &&
 		(e.Name == "RecurringDateTransition" && t.Day >= 1 && t.Day <= 31 || e.Name == "RecurringDayTransition" && t.Occurrence >= -5 && t.Occurrence <= 5 && t.Occurrence != 0)
 	return t, ok
