@@ -194,11 +194,5 @@ func (p Presence) Format(f fmt.State, _ rune) { fmt.Fprint(f, "presence") }
 // LogValue prints like String.
 func (p Presence) LogValue() slog.Value { return slog.StringValue("presence") }
 
-// Busy is one busy stretch of somebody's calendar.
-type Busy struct {
-	Window
-	ShowAs string // free, tentative, busy, oof, elsewhere, nodata
-}
-
 // foldUID makes UIDs comparable: some servers change their case.
 func foldUID(uid string) string { return strings.ToLower(strings.TrimSpace(uid)) }

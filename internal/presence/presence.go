@@ -23,25 +23,14 @@ import (
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 )
 
-// State says when automatic replies are sent.
-type State string
-
-// The states of automatic replies.
-const (
-	Off       State = "off"
-	On        State = "on"
-	Scheduled State = "scheduled" // between From and To
-)
-
 // outOfOffice is how free/busy names the stretches that count.
 const outOfOffice = "oof"
 
 // Look is what one look at a mailbox found.
 type Look struct {
-	At       time.Time // when it was taken
-	State    State
-	From, To time.Time       // of Scheduled; without meaning else
-	Busy     []calendar.Busy // the calendar's stretches, where these count too; may be nil
+	At      time.Time // when it was taken
+	Replies calendar.Replies
+	Busy    []calendar.Busy // the calendar's stretches, where these count too; may be nil
 }
 
 // Presence returns what colleagues see at a time, valid for the given time from
@@ -49,7 +38,7 @@ type Look struct {
 // Stretches that touch or overlap count as one.
 func (l Look) Presence(now time.Time, valid time.Duration) (p calendar.Presence, change time.Time) {
 	p.Expires = l.At.Add(valid)
-	if l.State == On {
+	if l.Replies.State == calendar.RepliesOn {
 		p.OutOfOffice = true
 		return p, time.Time{}
 	}
@@ -68,8 +57,8 @@ func (l Look) Presence(now time.Time, valid time.Duration) (p calendar.Presence,
 // stretches returns the absences in order, joined where they touch.
 func (l Look) stretches() []calendar.Window {
 	var all []calendar.Window
-	if l.State == Scheduled && l.From.Before(l.To) {
-		all = append(all, calendar.Window{From: l.From, To: l.To})
+	if r := l.Replies; r.State == calendar.RepliesScheduled && r.From.Before(r.To) {
+		all = append(all, calendar.Window{From: r.From, To: r.To})
 	}
 	for _, b := range l.Busy {
 		if b.ShowAs == outOfOffice && b.From.Before(b.To) {

@@ -20,6 +20,10 @@ func away(from, to int) calendar.Busy {
 
 func TestPresence(t *testing.T) {
 	t.Parallel()
+	const off, on, scheduled = calendar.RepliesOff, calendar.RepliesOn, calendar.RepliesScheduled
+	replies := func(s calendar.RepliesState, from, to time.Time) calendar.Replies {
+		return calendar.Replies{State: s, From: from, To: to}
+	}
 	busy := away(0, 60)
 	busy.ShowAs = "busy"
 	for name, tc := range map[string]struct {
@@ -29,22 +33,22 @@ func TestPresence(t *testing.T) {
 		to     int // minutes; 0: open
 		change int // minutes; 0: never
 	}{
-		"off":                        {look: Look{State: Off, From: at(-60), To: at(60)}},
-		"on":                         {look: Look{State: On}, out: true},
-		"on, a period left over":     {look: Look{State: On, From: at(60), To: at(120)}, out: true},
-		"before a scheduled one":     {look: Look{State: Scheduled, From: at(60), To: at(120)}, change: 60},
-		"its first second":           {look: Look{State: Scheduled, From: at(60), To: at(120)}, now: 60, out: true, to: 120, change: 120},
-		"its last second is over":    {look: Look{State: Scheduled, From: at(60), To: at(120)}, now: 120},
-		"a period of no length":      {look: Look{State: Scheduled, From: at(0), To: at(0)}},
-		"a period turned round":      {look: Look{State: Scheduled, From: at(60), To: at(-60)}},
+		"off":                        {look: Look{Replies: replies(off, at(-60), at(60))}},
+		"on":                         {look: Look{Replies: calendar.Replies{State: on}}, out: true},
+		"on, a period left over":     {look: Look{Replies: replies(on, at(60), at(120))}, out: true},
+		"before a scheduled one":     {look: Look{Replies: replies(scheduled, at(60), at(120))}, change: 60},
+		"its first second":           {look: Look{Replies: replies(scheduled, at(60), at(120))}, now: 60, out: true, to: 120, change: 120},
+		"its last second is over":    {look: Look{Replies: replies(scheduled, at(60), at(120))}, now: 120},
+		"a period of no length":      {look: Look{Replies: replies(scheduled, at(0), at(0))}},
+		"a period turned round":      {look: Look{Replies: replies(scheduled, at(60), at(-60))}},
 		"busy is not out of office":  {look: Look{Busy: []calendar.Busy{busy}}},
 		"a trip in the calendar":     {look: Look{Busy: []calendar.Busy{away(-5, 30)}}, out: true, to: 30, change: 30},
 		"trips that touch":           {look: Look{Busy: []calendar.Busy{away(30, 50), away(-5, 30)}}, out: true, to: 50, change: 50},
-		"a trip within the replies":  {look: Look{State: Scheduled, From: at(-60), To: at(90), Busy: []calendar.Busy{away(-5, 30)}}, out: true, to: 90, change: 90},
-		"a trip beyond the replies":  {look: Look{State: Scheduled, From: at(-60), To: at(90), Busy: []calendar.Busy{away(80, 100)}}, out: true, to: 100, change: 100},
+		"a trip within the replies":  {look: Look{Replies: replies(scheduled, at(-60), at(90)), Busy: []calendar.Busy{away(-5, 30)}}, out: true, to: 90, change: 90},
+		"a trip beyond the replies":  {look: Look{Replies: replies(scheduled, at(-60), at(90)), Busy: []calendar.Busy{away(80, 100)}}, out: true, to: 100, change: 100},
 		"between two trips":          {look: Look{Busy: []calendar.Busy{away(-60, -5), away(10, 20)}}, change: 10},
-		"off, but a trip is coming":  {look: Look{State: Off, Busy: []calendar.Busy{away(10, 20)}}, change: 10},
-		"on goes before what is due": {look: Look{State: On, Busy: []calendar.Busy{away(10, 20)}}, out: true},
+		"off, but a trip is coming":  {look: Look{Replies: calendar.Replies{State: off}, Busy: []calendar.Busy{away(10, 20)}}, change: 10},
+		"on goes before what is due": {look: Look{Replies: calendar.Replies{State: on}, Busy: []calendar.Busy{away(10, 20)}}, out: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -69,15 +73,17 @@ func TestPresence(t *testing.T) {
 func TestPresenceChange(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		look := Look{At: noon, State: rapid.SampledFrom([]State{Off, On, Scheduled}).Draw(t, "state")}
+		look := Look{At: noon}
+		r := &look.Replies
+		r.State = rapid.SampledFrom([]calendar.RepliesState{calendar.RepliesOff, calendar.RepliesOn, calendar.RepliesScheduled}).Draw(t, "state")
 		minute := rapid.IntRange(-20, 20)
-		look.From, look.To = at(minute.Draw(t, "from")), at(minute.Draw(t, "to"))
+		r.From, r.To = at(minute.Draw(t, "from")), at(minute.Draw(t, "to"))
 		for range rapid.IntRange(0, 4).Draw(t, "n") {
 			look.Busy = append(look.Busy, away(minute.Draw(t, "start"), minute.Draw(t, "end")))
 		}
 		truth := func(m int) bool {
 			in := func(from, to time.Time) bool { return !at(m).Before(from) && at(m).Before(to) }
-			return look.State == On || look.State == Scheduled && in(look.From, look.To) ||
+			return r.State == calendar.RepliesOn || r.State == calendar.RepliesScheduled && in(r.From, r.To) ||
 				slices.ContainsFunc(look.Busy, func(b calendar.Busy) bool { return in(b.From, b.To) })
 		}
 		for m := -25; m < 25; m++ {
