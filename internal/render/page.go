@@ -362,10 +362,10 @@ func (p *page) lineOf(i int) int {
 }
 
 // words returns the k-th visible line without blanks.
-func (p *page) words(k int) string {
+func (p *page) words(k int) []byte {
 	stop := len(p.seen)
 	if k+1 < len(p.lines) {
 		stop = int(p.lines[k+1].txt)
 	}
-	return string(p.seen[p.lines[k].txt:stop])
+	return p.seen[p.lines[k].txt:stop]
 }

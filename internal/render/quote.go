@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"strings"
 
 	nethtml "golang.org/x/net/html"
@@ -66,29 +67,35 @@ func quoteName(word string) quoting {
 // none. The name comes without blanks and in lower case.
 func headerWord(name string) byte {
 	switch name {
-	case "from", "von", "de", "da", "van", "från", "fra", "差出人", "送信元", "发件人", "寄件者", "보낸사람":
+	case "from", "von", "de", "da", "van", "från", "fra", "od", "dela", "feladó", "kimden", "gönderen", "lähettäjä", "saatja", "no", "nuo", "dari", "từ",
+		"差出人", "送信元", "送信者", "发件人", "寄件者", "寄件人", "보낸사람", "от", "откого", "від", "από", "מאת", "من", "จาก":
 		return 'f'
-	case "sent", "date", "gesendet", "datum", "envoyé", "enviado", "enviadoel", "fecha", "inviato", "data", "verzonden", "skickat", "sendt",
-		"送信日時", "日時", "日付", "发送时间", "日期", "寄件日期", "보낸날짜":
+	case "sent", "date", "gesendet", "datum", "envoyé", "enviado", "enviadoel", "enviadaem", "enviat", "fecha", "inviato", "data", "verzonden", "skickat",
+		"sendt", "dato", "wysłano", "odesláno", "odoslané", "poslano", "elküldve", "dátum", "gönderildi", "gönderilen", "gönderilmetarihi", "tarih", "lähetetty",
+		"päivämäärä", "trimis", "saadetud", "kuupäev", "dikirim", "tanggal", "đãgửi", "ngày", "送信日時", "日時", "日付", "发送时间", "发送日期", "日期", "时间",
+		"寄件日期", "傳送日期", "보낸날짜", "날짜", "отправлено", "дата", "изпратено", "надіслано", "στάλθηκε", "ημερομηνία", "נשלח", "תאריך",
+		"تاريخالإرسال", "مرسل", "التاريخ", "ส่ง", "ส่งเมื่อ", "วันที่":
 		return 's'
-	case "to", "an", "à", "para", "a", "aan", "till", "til", "宛先", "收件人", "收件者", "받는사람":
+	case "to", "an", "à", "para", "a", "aan", "till", "til", "do", "komu", "za", "prima", "címzett", "kime", "alıcı", "vastaanottaja", "către", "pera", "kepada", "đến", "tới",
+		"宛先", "收件人", "收件者", "받는사람", "кому", "до", "προς", "אל", "إلى", "ถึง":
 		return 't'
-	case "cc", "kopie", "copie", "抄送", "副本", "참조":
+	case "cc", "kopie", "copie", "kopia", "kopio", "másolatotkap", "bilgi", "抄送", "副本", "참조", "копия", "копія", "κοιν", "עותק", "نسخة", "สำเนา":
 		return 'c'
-	case "subject", "betreff", "objet", "asunto", "assunto", "oggetto", "onderwerp", "ämne", "emne", "件名", "主题", "主旨", "제목":
+	case "subject", "betreff", "objet", "asunto", "assunto", "assumpte", "oggetto", "onderwerp", "ämne", "emne", "temat", "předmět", "predmet", "zadeva", "tárgy",
+		"konu", "aihe", "subiect", "tema", "teema", "subjek", "chủđề", "件名", "主题", "主旨", "제목", "тема", "относно", "θέμα", "נושא", "الموضوع", "เรื่อง":
 		return 'j'
 	}
 	return 0
 }
 
 // field returns the part that a line plays in a mail header, 0 if none.
-func field(words string) byte {
-	words = strings.TrimLeft(words[:min(len(words), 64)], "*>")
-	i := strings.IndexAny(words, ":：")
+func field(words []byte) byte {
+	words = bytes.TrimLeft(words[:min(len(words), 64)], "*>")
+	i := bytes.IndexAny(words, ":：")
 	if i <= 0 {
 		return 0
 	}
-	return headerWord(strings.ToLower(strings.TrimRight(words[:i], "*")))
+	return headerWord(strings.ToLower(string(bytes.TrimRight(words[:i], "*"))))
 }
 
 // separates reports whether a quoted mail begins with line k: a header of at
@@ -96,31 +103,57 @@ func field(words string) byte {
 // -----Original Message-----.
 func (p *page) separates(k int) bool {
 	words := p.words(k)
-	if len(words) >= 12 && len(words) < 120 && strings.HasPrefix(words, "----") && strings.HasSuffix(words, "----") && strings.Trim(words, "-") != "" {
-		return true
+	if dashed(words) {
+		return original(words) || p.headed(k+1)
 	}
 	if field(words) != 'f' {
 		return false
 	}
-	kinds := map[byte]bool{'f': true}
+	var kinds [128]bool
+	n := 1
 	for i := k + 1; i < len(p.lines) && i <= k+5; i++ {
-		c := field(p.words(i))
-		if c == 0 {
-			continue // a long list of recipients runs over several lines
+		// A line without a field belongs to a long list of recipients.
+		if c := field(p.words(i)); c != 0 && c != 'f' && !kinds[c] {
+			kinds[c] = true
+			n++
 		}
-		kinds[c] = true
 	}
-	return len(kinds) >= 3 && (kinds['s'] || kinds['j'])
+	return n >= 3 && (kinds['s'] || kinds['j'])
+}
+
+// dashed reports whether words stand between two runs of dashes.
+func dashed(words []byte) bool {
+	const dashes = "----"
+	return len(words) >= 12 && len(words) < 120 && string(words[:4]) == dashes && string(words[len(words)-4:]) == dashes && len(bytes.Trim(words, "-")) > 0
+}
+
+// headed reports whether line k is the first of a mail's header.
+func (p *page) headed(k int) bool { return k < len(p.lines) && field(p.words(k)) != 0 }
+
+// original reports whether a dashed line is the one that mail clients write
+// above a mail that is replied to or forwarded, or above an appointment.
+func original(words []byte) bool {
+	switch strings.ToLower(string(bytes.Trim(words, "-"))) {
+	case "originalmessage", "originalappointment", "forwardedmessage", "ursprünglichenachricht", "ursprünglichertermin", "originalnachricht", "weitergeleitetenachricht",
+		"messaged'origine", "messaged’origine", "rendez-vousd'origine", "rendez-vousd’origine", "messagetransféré", "mensajeoriginal", "citaoriginal", "mensajereenviado",
+		"messaggiooriginale", "appuntamentooriginale", "messaggioinoltrato", "oorspronkelijkbericht", "oorspronkelijkeafspraak", "doorgestuurdbericht",
+		"mensagemoriginal", "mensagemencaminhada", "ursprungligtmeddelande", "originalmeddelelse", "oprindeligmeddelelse", "opprinneligmelding", "alkuperäinenviesti",
+		"wiadomośćoryginalna", "původnízpráva", "pôvodnáspráva", "eredetiüzenet", "mesajoriginal", "orijinalmesaj", "özgünileti", "исходноесообщение",
+		"пересылаемоесообщение", "元のメッセージ", "元の予定", "転送メッセージ", "转发的邮件", "原始邮件", "原始约会", "轉寄郵件", "原始郵件", "원본메시지", "전달된메시지":
+		return true
+	}
+	return false
 }
 
 // attributes reports whether a line is of the kind "On Monday Ann wrote:".
-func attributes(words string) bool {
-	if len(words) > 400 || !strings.HasSuffix(words, ":") && !strings.HasSuffix(words, "：") {
+func attributes(words []byte) bool {
+	if len(words) > 400 || !bytes.HasSuffix(words, []byte(":")) && !bytes.HasSuffix(words, []byte("：")) {
 		return false
 	}
-	words = strings.ToLower(words)
-	for _, verb := range []string{"wrote", "schrieb", "écrit", "escribió", "escreveu", "hascritto", "schreef", "skrev", "写道", "寫道", "のメール", "書きました", "작성"} {
-		if strings.Contains(words, verb) {
+	text := strings.ToLower(string(words))
+	for _, verb := range []string{"wrote", "schrieb", "écrit", "escribió", "escreveu", "hascritto", "haescrit", "schreef", "skrev", "kirjoitti", "napisał", "napsal", "написал",
+		"írta", "yazdı", "写道", "寫道", "のメール", "書きました", "のメッセージ", "작성", "έγραψε", "כתב", "كتب", "เขียน"} {
+		if strings.Contains(text, verb) {
 			return true
 		}
 	}
@@ -128,21 +161,36 @@ func attributes(words string) bool {
 }
 
 // rule reports whether a line is a drawn rule.
-func rule(words string) bool {
-	return len(words) >= 5 && strings.Trim(words, "_-=─━—*") == ""
+func rule(words []byte) bool {
+	return len(words) >= 5 && len(words) < 1024 && len(bytes.Trim(words, "_-=─━—*")) == 0
 }
 
 // quoteAt finds the quoted mail at the end of the page: the first line of it,
-// and the source position in front of it. Without one they are the number of
-// lines and the page's end.
+// and the source position where the organiser's own text ends, which is in
+// front of a signature. Without them they are the number of lines and the
+// page's end.
 func (p *page) quoteAt() (first, at int) {
-	first = -1
+	first = p.quoteLine()
+	at = p.end
+	if first < len(p.lines) {
+		at = min(int(p.lines[first].anchor), p.end)
+	}
+	if k := p.signature(first); k >= 0 {
+		at = min(int(p.lines[k].anchor), at)
+	}
+	return first, at
+}
+
+// quoteLine returns the first line of the quoted mail at the end, or the
+// number of lines.
+func (p *page) quoteLine() int {
+	first := -1
 	for k := range p.lines {
 		if p.separates(k) {
 			if first < 0 {
 				first = p.opening(k)
 			}
-			return first, min(int(p.lines[first].anchor), p.end)
+			return first
 		}
 		switch {
 		case p.lines[k].quoted && first < 0:
@@ -152,9 +200,26 @@ func (p *page) quoteAt() (first, at int) {
 		}
 	}
 	if first >= 0 {
-		return first, min(int(p.lines[first].anchor), p.end)
+		return first
 	}
-	return len(p.lines), p.end
+	return len(p.lines)
+}
+
+// signature returns the line "-- " (RFC 3676 4.3) in front of the quoted mail,
+// or -1: what stands below it is greyed, folded or cut off by many programs. A
+// long text below is no signature.
+func (p *page) signature(quote int) int {
+	const most = 12
+	for k := quote - 1; k >= 0 && k > quote-1-most; k-- {
+		if string(p.words(k)) != "--" || p.lines[k].quoted {
+			continue
+		}
+		rest := p.src[p.lines[k].src:]
+		if strings.HasPrefix(rest, "-- ") || strings.HasPrefix(rest, "--&nbsp;") || strings.HasPrefix(rest, "--\u00a0") {
+			return k
+		}
+	}
+	return -1
 }
 
 // opening steps back over what introduces a quoted mail that begins with line
@@ -162,7 +227,7 @@ func (p *page) quoteAt() (first, at int) {
 func (p *page) opening(k int) int {
 	if k > 0 && (rule(p.words(k-1)) || attributes(p.words(k-1))) {
 		k--
-		if k > 0 && len(p.words(k)) < 12 && strings.HasPrefix(p.words(k-1), "On") {
+		if k > 0 && len(p.words(k)) < 12 && bytes.HasPrefix(p.words(k-1), []byte("On")) {
 			k--
 		}
 	}
