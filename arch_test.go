@@ -46,6 +46,7 @@ var edges = map[string]string{
 	"internal/detect":   "internal/calendar",
 	"internal/render":   "internal/calendar",
 	"internal/presence": "internal/calendar",
+	"internal/freebusy": "internal/calendar",
 	"internal/invite":   "internal/detect",
 	"internal/mailbox":  "internal/calendar internal/detect internal/render internal/presence",
 
@@ -54,7 +55,7 @@ var edges = map[string]string{
 	"internal/exchange":  "ews ews/activedirectory internal/calendar",
 	"internal/meet":      "internal/calendar",
 	"internal/directory": "ews/activedirectory",
-	"internal/connector": "internal/mailbox internal/calendar internal/meet internal/seal internal/api internal/store internal/ops",
+	"internal/connector": "internal/mailbox internal/calendar internal/presence internal/freebusy internal/meet internal/seal internal/api internal/store internal/ops",
 	"internal/admin":     "internal/connector internal/calendar internal/detect internal/render internal/invite internal/store internal/account internal/ops",
 	"internal/room":      "internal/api internal/seal internal/calendar",
 	"internal/room/poly": "internal/room internal/calendar ews ews/ewstest",
@@ -124,7 +125,7 @@ var algorithms = map[string]string{
 
 // pure names the packages without I/O, clock or goroutine.
 var pure = []string{
-	"internal/calendar", "internal/detect", "internal/render", "internal/presence", "internal/invite", "internal/mailbox",
+	"internal/calendar", "internal/detect", "internal/render", "internal/presence", "internal/freebusy", "internal/invite", "internal/mailbox",
 }
 
 func allowed(table map[string]string, from, to string) bool {
