@@ -166,3 +166,6 @@ func (j *Jitsi) room(purpose string, parts ...string) string {
 	name := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mac.Sum(nil)[:16])
 	return strings.ToLower(name)
 }
+
+// Format prints the name only, whatever the verb: within are secrets.
+func (j *Jitsi) Format(f fmt.State, _ rune) { fmt.Fprint(f, j.name) }

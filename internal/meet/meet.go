@@ -47,9 +47,13 @@ type Request struct {
 	Key     string           // of the meeting: its GOID, else its UID; the same for all occurrences of a series
 	Action  string           // one of the actions; empty: Default
 	People  []string         // SMTP addresses of all who meet, the organiser's among them or not; only Space looks at them
-	Start   time.Time
+	Start   time.Time        // of the first occurrence, where it is a series
 	End     time.Time
 	Locale  string // BCP 47
+
+	TimeZone   string // IANA's name, or one of Windows' where it has none; empty: UTC
+	Recurrence string // of a series: its rule (RFC 5545, section 3.3.10) without "RRULE:"
+	Tag        string // opaque id of the meeting, by which it is found again at a service
 }
 
 // Service makes join details.
@@ -65,7 +69,10 @@ type Service interface {
 const (
 	NotOffered  = "not-offered" // the service cannot do what was asked: no retry helps
 	BadRequest  = "bad-request" // the request lacks a key or an address
-	Unavailable = "unavailable" // the service does not answer: retry later
+	Unavailable = "unavailable" // the service does not answer, or asks for patience: retry later
+	Quota       = "quota"       // the service's limit is used up: retry then
+	Unclear     = "unclear"     // the answer was lost: it may or may not have been done
+	Missing     = "missing"     // the service has no such meeting
 )
 
 // Error is a failure to get join details.
@@ -108,6 +115,8 @@ type Config struct {
 	Default  string          // action of the plain keyword: MyRoom, Space or OneTime; empty: the first that is offered of OneTime, MyRoom
 	Personal *TemplateConfig // personal rooms; nil: from Jitsi, if that is there
 	Jitsi    *JitsiConfig    // new meetings and spaces; nil: not offered
+	Webex    *WebexConfig    // new meetings, and personal rooms where Personal is nil; nil: not offered
+	Ledger   Ledger          // remembers meetings that are made at a service; needed for Webex
 }
 
 // New builds the service behind one keyword.
@@ -116,7 +125,15 @@ func New(c Config) (Service, error) {
 		return nil, errors.New("meeting service: name it, people see that name in invitations")
 	}
 	choice := &Choice{name: c.Name, fallback: c.Default}
+	if c.Webex != nil {
+		if err := choice.webex(c); err != nil {
+			return nil, err
+		}
+	}
 	if c.Jitsi != nil {
+		if choice.meeting != nil {
+			return nil, fmt.Errorf("meeting service %s: one service makes its meetings in one place: give the other a name of its own", c.Name)
+		}
 		jitsi, err := NewJitsi(c.Name, *c.Jitsi)
 		if err != nil {
 			return nil, err
@@ -146,6 +163,19 @@ func New(c Config) (Service, error) {
 	return choice, nil
 }
 
+// webex has meetings and personal rooms made at Webex.
+func (c *Choice) webex(config Config) error {
+	w, err := NewWebex(config.Name, *config.Webex)
+	if err != nil {
+		return err
+	}
+	if config.Ledger == nil {
+		return fmt.Errorf("meeting service %s: Webex needs a ledger", config.Name)
+	}
+	c.meeting, c.personal = NewKeeper(w, config.Ledger, w.config.limits()), webexRooms{w}
+	return nil
+}
+
 // Choice sends each action to the service that offers it.
 type Choice struct {
 	name     string
@@ -164,13 +194,24 @@ func (c *Choice) serves(action string) Service {
 	return c.meeting
 }
 
+// Keeps returns the keeper of what an action makes, nil if it needs no ending.
+func (c *Choice) Keeps(action string) *Keeper {
+	if action == "" || action == Default {
+		action = c.fallback
+	}
+	if k, is := c.serves(action).(Keeping); is {
+		return k.Keeps(action)
+	}
+	return nil
+}
+
 // Join hands the request on; Default becomes the configured action.
 func (c *Choice) Join(ctx context.Context, r Request) (calendar.JoinDetails, error) {
 	if r.Action == "" || r.Action == Default {
 		r.Action = c.fallback
 	}
 	s := c.serves(r.Action)
-	if s == nil {
+	if _, kept := s.(*Keeper); s == nil || kept && r.Action == Space {
 		return calendar.JoinDetails{}, notOffered(c.name, r.Action)
 	}
 	return s.Join(ctx, r)
