@@ -121,6 +121,7 @@ type search struct {
 	out    Result
 	seen   map[string]bool // rejected texts
 	cvi    string          // SIP address of a video interoperability service, from its link
+	steps  int             // bytes looked at beside those that the flats count
 }
 
 // Detect finds the meeting in one invitation.

@@ -3,7 +3,6 @@ package detect
 import (
 	"bytes"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
@@ -77,12 +76,6 @@ func (c *phoneContext) speaks() bool {
 		c.answer = c.inList || speaksOfPhones(c.text[c.line.from:c.line.to]) || speaksOfPhones(c.text[c.above.from:c.above.to])
 	}
 	return c.answer
-}
-
-// taken reports whether text[i] is part of a link.
-func (f *flat) taken(i int) bool {
-	k := sort.Search(len(f.urls), func(k int) bool { return f.urls[k].to > i })
-	return k < len(f.urls) && f.urls[k].from <= i
 }
 
 // labelled reports whether what stands at a place is announced as something

@@ -20,7 +20,7 @@ type registry struct {
 type table struct {
 	byHost   map[string][]hostRule
 	own      []provider // self-hosted services, tried on unknown hosts
-	wrappers []wrapper
+	wrappers *wrapperIndex
 	labels   *labelIndex
 	brands   []string // names that look-alike hosts imitate
 	drawn    *strings.Replacer

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"encoding/base64"
 	"net/url"
 	"strings"
 )
@@ -9,51 +8,6 @@ import (
 // maxNesting bounds how many wrappers are taken off one link. Mail that passed
 // through three organisations has been seen with four.
 const maxNesting = 6
-
-// wrapper is a mail filter or redirector whose links carry their target.
-type wrapper struct {
-	name   string
-	host   string // the host itself and everything below it
-	path   string // prefix, lower case; empty: any
-	param  string // query parameter with the target; empty: decode knows
-	decode func(string) string
-}
-
-// wrappers lists them. Nothing is ever fetched to find a target.
-func wrappers() []wrapper {
-	return []wrapper{
-		{"SafeLinks", "safelinks.protection.outlook.com", "", "url", nil},
-		{"SafeLinks", "safelinks.protection.office365.us", "", "url", nil},
-		{"SafeLinks", "safelinks.protection.outlook.cn", "", "url", nil},
-		{"Teams SafeLinks", "statics.teams.cdn.office.net", "/evergreen-assets/safelinks", "url", nil},
-		{"Proofpoint v3", "urldefense.com", "/v3/", "", proofpoint3},
-		{"Proofpoint v3", "urldefense.us", "/v3/", "", proofpoint3},
-		{"Proofpoint v2", "urldefense.proofpoint.com", "/v2/url", "u", proofpoint2},
-		{"Proofpoint v2", "urldefense.us", "/v2/url", "u", proofpoint2},
-		{"Proofpoint v1", "urldefense.proofpoint.com", "/v1/url", "u", nil},
-		{"Google redirect", "google.com", "/url", "q", nil},
-		{"Google redirect", "google.com", "/url", "url", nil},
-		{"Barracuda", "linkprotect.cudasvc.com", "/url", "a", nil},
-		{"Cisco", "secure-web.cisco.com", "", "", lastSegment},
-		{"Sophos", "protection.sophos.com", "", "u", base64URL},
-		{"FireEye", "protect2.fireeye.com", "/v1/url", "u", nil},
-		{"Trend Micro", "ctp.trendmicro.com", "/wis/clicktime", "url", nil},
-		{"Slack redirect", "slack-redir.net", "/link", "url", nil},
-		{"Facebook redirect", "facebook.com", "/l.php", "u", nil},
-		{"LinkedIn redirect", "linkedin.com", "/redir", "url", nil},
-	}
-}
-
-// opaque reports whether a host wraps links in such a way that only its own
-// server knows the target.
-func opaque(host string) bool {
-	for _, h := range []string{"mimecast.com", "mimecastprotect.com", "url.emailprotection.link", "t.co", "bit.ly", "tinyurl.com"} {
-		if under(host, h) {
-			return true
-		}
-	}
-	return false
-}
 
 // unwrap takes the wrappers off a link and returns their names, outermost
 // first.
@@ -72,48 +26,46 @@ func (r *registry) unwrap(raw string) (string, []string) {
 
 func (r *registry) unwrapOnce(raw string) (target, name string) {
 	u, ok := parse(raw)
-	if !ok {
+	if !ok || u.user {
 		return "", ""
 	}
-	for _, w := range r.wrappers {
-		if !under(u.host, w.host) || !strings.HasPrefix(strings.ToLower(u.path), w.path) {
-			continue
+	r.wrappers.candidates(u, func(w *wrapper) bool {
+		value := strings.TrimSpace(w.target(u))
+		if value == "" || value == raw || len(value) > maxURL {
+			return false
 		}
-		value := u.raw
-		if w.param != "" {
-			value = u.query(w.param)
-			if w.decode == nil {
-				value = percent(value)
-			}
+		if v, ok := parse(value); ok && strings.Contains(v.host, ".") {
+			target, name = value, w.name
+			return true
 		}
-		if w.decode != nil {
-			value = w.decode(value)
+		if v, ok := parse("https://" + value); ok && !strings.Contains(value, "://") && strings.Contains(v.host, ".") && r.knows(v.host) {
+			target, name = "https://"+value, w.name
+			return true
 		}
-		value = strings.TrimSpace(value)
-		if _, ok := parse(value); ok && value != raw {
-			return value, w.name
-		}
-		if rest, ok := parse("https://" + value); ok && !strings.Contains(value, "://") && strings.Contains(rest.host, ".") && r.knows(rest.host) {
-			return "https://" + value, w.name
-		}
-	}
-	return "", ""
+		return false
+	})
+	return target, name
 }
 
 // percent undoes one level of percent-encoding; a broken escape stays.
 func percent(s string) string {
-	if !strings.Contains(s, "%") {
+	i := strings.IndexByte(s, '%')
+	if i < 0 {
 		return s
 	}
 	var out strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && unhex(s[i+1]) >= 0 && unhex(s[i+2]) >= 0 {
-			out.WriteByte(byte(unhex(s[i+1])<<4 | unhex(s[i+2])))
-			i += 2
-			continue
+	out.Grow(len(s))
+	for ; i >= 0; i = strings.IndexByte(s, '%') {
+		out.WriteString(s[:i])
+		if s = s[i:]; len(s) > 2 && unhex(s[1]) >= 0 && unhex(s[2]) >= 0 {
+			out.WriteByte(byte(unhex(s[1])<<4 | unhex(s[2])))
+			s = s[3:]
+		} else {
+			out.WriteByte('%')
+			s = s[1:]
 		}
-		out.WriteByte(s[i])
 	}
+	out.WriteString(s)
 	return out.String()
 }
 
@@ -125,74 +77,6 @@ func unhex(c byte) int {
 		return int(c|0x20-'a') + 10
 	}
 	return -1
-}
-
-// proofpoint2 undoes v2: "-XX" for an escaped byte, "_" for "/".
-func proofpoint2(s string) string {
-	return percent(strings.NewReplacer("_", "/", "-", "%").Replace(s))
-}
-
-// proofpoint3 undoes v3: https://urldefense.com/v3/__URL__;BYTES!!KEY. In the
-// URL "*" stands for the next byte of BYTES (base64url), "**X" for a run of
-// them, whose length is X's place in the base64 alphabet plus two.
-func proofpoint3(raw string) string {
-	_, rest, ok := strings.Cut(raw, "/v3/__")
-	if !ok {
-		return ""
-	}
-	i := strings.LastIndex(rest, "__;")
-	if i < 0 {
-		return strings.TrimSuffix(rest, "__")
-	}
-	target, tail := rest[:i], rest[i+3:]
-	coded, _, _ := strings.Cut(tail, "!")
-	list, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(coded, "="))
-	if err != nil {
-		list = nil
-	}
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	var out strings.Builder
-	for i := 0; i < len(target); i++ {
-		if target[i] != '*' || len(list) == 0 {
-			out.WriteByte(target[i])
-			continue
-		}
-		n := 1
-		if i+2 < len(target) && target[i+1] == '*' {
-			n = strings.IndexByte(alphabet, target[i+2]) + 2
-			i += 2
-		}
-		n = min(n, len(list))
-		out.Write(list[:n])
-		list = list[n:]
-	}
-	target = out.String()
-	// v3 also folds "://" to ":/".
-	if i := strings.Index(target, ":/"); i > 0 && !strings.HasPrefix(target[i:], "://") {
-		target = target[:i] + "://" + target[i+2:]
-	}
-	return target
-}
-
-// lastSegment undoes a wrapper that puts the whole escaped target last in its
-// path.
-func lastSegment(raw string) string {
-	i := strings.Index(strings.ToLower(raw), "/http")
-	if i < 0 {
-		return ""
-	}
-	return percent(raw[i+1:])
-}
-
-// base64URL undoes a target in base64.
-func base64URL(s string) string {
-	s = strings.TrimRight(percent(s), "=")
-	for _, enc := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
-		if b, err := enc.DecodeString(s); err == nil {
-			return string(b)
-		}
-	}
-	return ""
 }
 
 // address is a link taken apart. Nothing in it is decoded but the host, which
@@ -211,16 +95,14 @@ type address struct {
 // and brackets are met in real invitations and must survive.
 func parse(raw string) (address, bool) {
 	a := address{raw: raw}
-	i := strings.Index(raw, ":")
-	if i <= 0 || i > 12 {
+	i := strings.IndexByte(raw[:min(len(raw), 13)], ':')
+	if i <= 0 {
 		return a, false
 	}
 	a.scheme = strings.ToLower(raw[:i])
 	rest := raw[i+1:]
-	for _, c := range []byte(a.scheme) {
-		if !isLetter(c) && (c < '0' || c > '9') {
-			return a, false
-		}
+	if !allOf(a.scheme, isAlnum) {
+		return a, false
 	}
 	if !strings.HasPrefix(rest, "//") {
 		if a.scheme != "msteams" {
@@ -243,7 +125,7 @@ func parse(raw string) (address, bool) {
 		}
 		a.host = strings.ToLower(strings.TrimSuffix(host, "."))
 	}
-	if a.host == "" || strings.ContainsAny(a.host, " %[]\"'<>") {
+	if a.host == "" || strings.ContainsAny(a.host, " %[]\"'<>\\") {
 		return a, false
 	}
 	rest, a.hash, _ = strings.Cut(rest, "#")
