@@ -33,6 +33,9 @@ type page struct {
 	anchor   int  // where a block may stand so that it precedes the next character
 	quoted   int  // depth of quoting elements, or 1 in a quoted text line
 	quotedAt int  // anchor of the outermost quoting element
+
+	mail    mailAt // the quoted mail at the end
+	settled bool   // mail is known
 }
 
 // span maps seen[txt:] up to the next span to the source.
@@ -130,7 +133,11 @@ func scan(src string, f func(token)) {
 		switch kind {
 		case nethtml.StartTagToken, nethtml.SelfClosingTagToken, nethtml.EndTagToken:
 			name, more := z.TagName()
-			t.atom, t.name = atom.Lookup(name), string(name)
+			if t.atom = atom.Lookup(name); t.atom != 0 {
+				t.name = t.atom.String()
+			} else {
+				t.name = string(name)
+			}
 			raw = 0
 			if kind == nethtml.StartTagToken {
 				t.quotes = quotes(z, t.atom, more)
@@ -359,6 +366,13 @@ func (p *page) parted(i int) bool {
 // lineOf returns the index of the line that holds seen[i].
 func (p *page) lineOf(i int) int {
 	return sort.Search(len(p.lines), func(k int) bool { return int(p.lines[k].txt) > i }) - 1
+}
+
+// without reports whether a reader sees the same on page q as on this one, but
+// for the block at a spot.
+func (p *page) without(at spot, q *page) bool {
+	n := at.first + len(p.seen) - at.last
+	return len(q.seen) == n && bytes.Equal(q.seen[:at.first], p.seen[:at.first]) && bytes.Equal(q.seen[at.first:], p.seen[at.last:])
 }
 
 // words returns the k-th visible line without blanks.

@@ -170,6 +170,9 @@ func rule(words []byte) bool {
 // front of a signature. Without them they are the number of lines and the
 // page's end.
 func (p *page) quoteAt() (first, at int) {
+	if p.settled {
+		return p.mail.first, p.mail.at
+	}
 	first = p.quoteLine()
 	at = p.end
 	if first < len(p.lines) {
@@ -178,8 +181,12 @@ func (p *page) quoteAt() (first, at int) {
 	if k := p.signature(first); k >= 0 {
 		at = min(int(p.lines[k].anchor), at)
 	}
+	p.mail, p.settled = mailAt{first, at}, true
 	return first, at
 }
+
+// mailAt is where a quoted mail at the end begins.
+type mailAt struct{ first, at int } // a line, a position in the source
 
 // quoteLine returns the first line of the quoted mail at the end, or the
 // number of lines.

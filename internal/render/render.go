@@ -78,18 +78,22 @@ func Insert(b calendar.Body, j calendar.JoinDetails, o Options) (calendar.Body, 
 	if err := checkBody(b); err != nil {
 		return b, err
 	}
-	block, err := NewBlock(j, o)
+	s, err := library()
 	if err != nil {
 		return b, err
 	}
-	switch f := Find(b, j.URL); {
+	block, err := s.block(j, o)
+	if err != nil {
+		return b, err
+	}
+	p := newPage(b)
+	switch f := s.find(p, j.URL); {
 	case f.State == Whole:
 		return b, ErrThere
 	case f.State == Partial && f.Reason != LinkOnly:
 		return b, &PartialError{f.Reason}
 	}
-	_, at := newPage(b).quoteAt()
-	return put(b, at, block, j.URL)
+	return s.put(b, p, block, j.URL)
 }
 
 // Addition returns the block alone that Insert would put into a body, and
@@ -119,9 +123,11 @@ func closing(s string) bool {
 	return true
 }
 
-// put inserts a block and makes sure that it can be found and taken out again
-// without a trace: in a damaged body neither is certain.
-func put(b calendar.Body, at int, block Block, url string) (calendar.Body, error) {
+// put inserts a block into the body of page p and makes sure that it can be
+// found and taken out again without a trace: in a damaged body neither is
+// certain.
+func (s *shelf) put(b calendar.Body, p *page, block Block, url string) (calendar.Body, error) {
+	_, at := p.quoteAt()
 	before, after := b.Content[:at], b.Content[at:]
 	out := b
 	if b.Type == calendar.BodyHTML {
@@ -131,11 +137,9 @@ func put(b calendar.Body, at int, block Block, url string) (calendar.Body, error
 		lead, trail := textMargins(before, after, eol)
 		out.Content = before + lead + strings.ReplaceAll(block.Text, "\n", eol) + trail + after
 	}
-	f := Find(out, url)
-	if f.State != Whole {
-		return b, ErrPlace
-	}
-	if back, err := takeOut(out, f.spot); err != nil || back != b {
+	q := newPage(out)
+	f := s.find(q, url)
+	if f.State != Whole || cut(out, f.spot) != b.Content || !q.without(f.spot, p) {
 		return b, ErrPlace
 	}
 	return out, nil
@@ -152,67 +156,74 @@ func lineEnd(text string) string {
 
 // Remove takes the block that shows joinURL out of a body.
 func Remove(b calendar.Body, joinURL string) (calendar.Body, error) {
-	f, err := whole(b, joinURL)
+	s, p, f, err := whole(b, joinURL)
 	if err != nil {
 		return b, err
 	}
-	return takeOut(b, f.spot)
+	out, _, err := s.takeOut(b, p, f.spot)
+	return out, err
 }
 
-// takeOut cuts a block out and makes sure that what else is seen stays: two
-// halves of a word or a tag might meet where the block stood.
-func takeOut(b calendar.Body, at spot) (calendar.Body, error) {
+// takeOut cuts a block out of the body of page p and makes sure that what else
+// is seen stays: two halves of a word or a tag might meet where the block
+// stood.
+func (s *shelf) takeOut(b calendar.Body, p *page, at spot) (calendar.Body, *page, error) {
 	out := b
 	out.Content = cut(b, at)
-	seen := newPage(b).seen
-	if string(newPage(out).seen) != string(seen[:at.first])+string(seen[at.last:]) {
-		return b, ErrPlace
+	rest := newPage(out)
+	if !p.without(at, rest) {
+		return b, p, ErrPlace
 	}
-	return out, nil
+	return out, rest, nil
 }
 
 // Replace puts new join details in the place of the block that shows oldURL.
 // Where somebody rewrote the markup, the new block goes to the end of the
 // organiser's text instead.
 func Replace(b calendar.Body, oldURL string, j calendar.JoinDetails, o Options) (calendar.Body, error) {
-	f, err := whole(b, oldURL)
+	s, p, f, err := whole(b, oldURL)
 	if err != nil {
 		return b, err
 	}
-	block, err := NewBlock(j, o)
+	block, err := s.block(j, o)
 	if err != nil {
 		return b, err
 	}
-	out := b
 	if from, to, ok := pristine(b.Content, f.spot); ok && b.Type == calendar.BodyHTML {
+		out := b
 		out.Content = b.Content[:from] + block.HTML + b.Content[to:]
-		if f := Find(out, j.URL); f.State == Whole {
+		if s.find(newPage(out), j.URL).State == Whole {
 			return out, nil
 		}
 		return b, ErrPlace
 	}
-	rest, err := takeOut(b, f.spot)
+	rest, left, err := s.takeOut(b, p, f.spot)
 	if err != nil {
 		return b, err
 	}
-	_, at := newPage(rest).quoteAt()
-	if out, err = put(rest, at, block, j.URL); err != nil {
+	out, err := s.put(rest, left, block, j.URL)
+	if err != nil {
 		return b, err
 	}
 	return out, nil
 }
 
 // whole finds the one whole block for a link.
-func whole(b calendar.Body, joinURL string) (Found, error) {
+func whole(b calendar.Body, joinURL string) (*shelf, *page, Found, error) {
 	if err := checkBody(b); err != nil {
-		return Found{}, err
+		return nil, nil, Found{}, err
 	}
-	f := Find(b, joinURL)
+	s, err := library()
+	if err != nil {
+		return nil, nil, Found{}, err
+	}
+	p := newPage(b)
+	f := s.find(p, joinURL)
 	switch f.State {
 	case Whole:
-		return f, nil
+		return s, p, f, nil
 	case Partial:
-		return f, &PartialError{f.Reason}
+		return s, p, f, &PartialError{f.Reason}
 	}
-	return f, ErrAbsent
+	return s, p, f, ErrAbsent
 }

@@ -316,14 +316,20 @@ func templates(locale string) map[string]Options {
 	return map[string]Options{"full": options(locale), "bare": bare, "English below": full}
 }
 
-// foreign is what is not ours in a body: words, links, pictures.
-func foreign(b calendar.Body) string {
+// foreign is what is not ours in a body: words, links, pictures, elements; with
+// lines or without.
+func foreign(b calendar.Body, lines bool) string {
 	var found []string
 	if b.Type == calendar.BodyHTML {
 		for _, m := range regexp.MustCompile(`(?i)(href|src)="[^"]*"`).FindAllString(b.Content, -1) {
 			found = append(found, m)
 		}
-		found = append(found, fmt.Sprint(strings.Count(strings.ToLower(b.Content), "<table"), " tables"))
+		for _, name := range []string{"table", "tr", "td", "div", "span", "b", "font", "p", "br"} {
+			if !lines && (name == "p" || name == "br") {
+				continue
+			}
+			found = append(found, fmt.Sprint(len(regexp.MustCompile("(?i)<"+name+`\b`).FindAllString(b.Content, -1)), " ", name))
+		}
 	}
 	return string(newPage(b).seen) + "\n" + strings.Join(found, "\n")
 }
@@ -366,7 +372,9 @@ func TestRewriters(t *testing.T) {
 						if f.Locale != locale {
 							t.Errorf("%s: language %s", at, f.Locale)
 						}
-						if want, got := foreign(r.do(own)), foreign(out); err != nil || got != want {
+						// Where margins became empty lines, these may stay.
+						lines := r.name != "Samsung" && r.name != "a web calendar"
+						if want, got := foreign(r.do(own), lines), foreign(out, lines); err != nil || got != want {
 							t.Errorf("%s: %v\n got %s\nwant %s\nfrom %s\n  to %s", at, err, got, want, b.Content, out.Content)
 							continue
 						}
