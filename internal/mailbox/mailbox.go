@@ -54,6 +54,7 @@ type Rules struct {
 	Mailbox calendar.Mailbox
 	Detect  *detect.Detector
 	Render  render.Options
+	Domains []string // mail domains of the organisation, beside the mailbox's own: people of others are outsiders
 
 	// Entry turns the key of a meeting into the opaque id under which it is
 	// published and remembered: an HMAC under a secret of this installation,

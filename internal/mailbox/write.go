@@ -155,14 +155,15 @@ func (s *turn) write(id string, t *tracked, it *calendar.Item, v verdict) {
 func (s *turn) patch(t *tracked, it *calendar.Item, v verdict) (calendar.Patch, error) {
 	p := calendar.Patch{ID: it.ID, ChangeKey: it.ChangeKey, Notify: v.notify}
 	body, err := it.Body, error(nil)
+	o := s.r.Render.For(it.Culture, s.r.outsiders(it))
 	switch v.do {
 	case insert:
-		body, err = render.Insert(it.Body, *t.join, s.r.Render)
-		if added, end := render.Addition(it.Body, *t.join, s.r.Render); end && it.Body.Native == calendar.BodyRTF {
+		body, err = render.Insert(it.Body, *t.join, o)
+		if added, end := render.Addition(it.Body, *t.join, o); end && it.Body.Native == calendar.BodyRTF {
 			p.Addition = &added
 		}
 	case replace:
-		body, err = render.Replace(it.Body, it.Marker.Join, *t.join, s.r.Render)
+		body, err = render.Replace(it.Body, it.Marker.Join, *t.join, o)
 	case remove:
 		body, err = render.Remove(it.Body, it.Marker.Join)
 	}
