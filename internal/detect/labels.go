@@ -48,19 +48,19 @@ func labelWords() *labelIndex {
 		class class
 		words string
 	}{
-		{hostOnly, "host key|host pin|host code|host passcode|moderator|leader|organizer pin|organiser pin|hostschlüssel|host-kennnummer|clé de l'hôte|主持人密|主持人密钥|ホストキー|ホスト キー|chairperson|presenter"},
+		{hostOnly, "host key|host pin|host code|host passcode|moderator|leader|organizer pin|organiser pin|hostschlüssel|host-kennnummer|clé de l'hôte|clé d'hôte|clave de anfitrión|chiave host|chave de anfitrião|hostsleutel|värdnyckel|ключ хоста|클라이언트 키|호스트 키|主持人金鑰|主持人密|主持人密钥|ホストキー|ホスト キー|chairperson|presenter"},
 		{hostOnly, "password reset|reset password|reset dial-in|webinar password link"},
 		{phoneCode, "phone passcode|phone password|telephone passcode|telephone password|audio passcode|sip password|sip passcode|sip-passwort|sip-salasana|sip 비밀번호|sip密|sip パスワード|sipパスワード|mot de passe sip|contraseña sip|password sip|senha sip|" +
 			"participant passcode|attendee passcode|numeric passcode|numeric password|video system passcode|video system password|h.323/sip pas|h.323 pas|passcode telefon|kenncode telefon|from phones|from video systems|videosystem|from a phone"},
-		{videoID, "video id|video-id|vtc|video conference id|videokonferenz-id|id vidéo|id de vídeo|id de video|id video|ビデオ id|ビデオid|视频 id|視訊 id|비디오 id|videoconference id|video conferencing id|id de videoconferencia|id de conférence vidéo|videokonferenskod"},
-		{phonePIN, "phone conference id|conference id|konferenz-id|telefonkonferenz-id|id de conférence|id de conferencia|id conferenza|id da conferência|会議 id (電話)|電話会議 id|电话会议 id|conferentie-id|konferens-id|konference-id|id konferencji|id konference|=pin|pin-code|pin code|pincode|codice pin|attendee pin|meeting pin|conference code|participant code|participant pin|conf id|konferensnummer"},
-		{accessCode, "access code|accesscode|zugriffscode|zugangscode|zugangsnummer|code d'accès/id|code d’accès/id|アクセスコード|アクセス コード|访问码|接入码|存取碼|액세스 코드|código de acceso/id|codice di accesso/id|código de acesso/id|käyttökoodi|åtkomstkod/|toegangscode/|event number|code d'accès à la|codice di accesso:"},
-		{passcode, "passcode|pass code|password|passwort|kennwort|kenncode|meeting key|meeting password|event password|session password|contraseña|clave|código de acceso|codigo de acceso|código secreto|mot de passe|code secret|code d'accès|code d’accès|codice di accesso|codice d'accesso|" +
-			"senha|código de acesso|palavra-passe|wachtwoord|toegangscode|lösenord|åtkomstkod|passord|tilgangskode|adgangskode|adgangskod|salasana|tunnuskoodi|pääsykoodi|hasło|kod dostępu|heslo|přístupový kód|prístupový kód|jelszó|azonosítókód|parola|geçiş kodu|şifre|" +
-			"пароль|код доступа|секретный код|код допуска|kодовый|パスコード|パスワード|密码|密碼|入会密|암호|비밀번호|패스코드|पासकोड|รหัสผ่าน|mật khẩu|mật mã|kata sandi|kode sandi|סיסמה|קוד גישה|رمز المرور|كلمة المرور|κωδικός|parolă|cod de acces|лозинка|šifra|geslo|slaptažodis|parole|salasõna|passwd|=pwd|=pw"},
+		{videoID, "video id|video-id|vtc|video conference id|videokonferenz-id|id vidéo|id de vídeo|id de video|id video|ビデオ id|ビデオid|视频 id|視訊 id|비디오 id|videoconference id|video conferencing id|id de videoconferencia|id de conférence vidéo|videokonferenskod|id de la vidéo|id. de vídeo|id. de video|id do vídeo|videon tunnus|identyfikator wideo|id videa|идентификатор видео|ідентифікатор відео|video kimliği|視訊識別碼|視訊會議識別碼|视频会议 id|מזהה וידאו|معرف الفيديو"},
+		{phonePIN, "phone conference id|conference id|konferenz-id|telefonkonferenz-id|id de conférence|id de conferencia|id conferenza|id da conferência|会議 id (電話)|電話会議 id|电话会议 id|conferentie-id|konferens-id|konference-id|id konferencji|id konference|=pin|pin-code|pin code|pincode|codice pin|attendee pin|meeting pin|conference code|participant code|participant pin|conf id|konferensnummer|telefonische vergadering|telefonkonferanse-id|puhelinneuvottelun tunnus|konferencji telefonicznej|id telefonické konference|телефонной конференции|телефонної конференції|telefon konferansı kimliği|電話會議識別碼|מזהה ועידת טלפון|מזהה ועידה|معرف مؤتمر الهاتف|conferencia telefónica|conférence téléphonique|conferenza telefonica|conferência por telefone|전화 회의 id"},
+		{accessCode, "access code|accesscode|zugriffscode|zugangscode|zugangsnummer|code d'accès/id|アクセスコード|アクセス コード|访问码|接入码|存取碼|액세스 코드|código de acceso/id|codice di accesso/id|código de acesso/id|käyttökoodi|åtkomstkod/|toegangscode/|event number|code d'accès à la|codice di accesso:"},
+		{passcode, "passcode|pass code|password|passwort|kennwort|kenncode|meeting key|meeting password|event password|session password|contraseña|clave|código de acceso|codigo de acceso|código secreto|mot de passe|code secret|code d'accès|codice di accesso|codice d'accesso|" +
+			"senha|código de acesso|palavra-passe|wachtwoord|toegangscode|lösenord|lösenkod|åtkomstkod|passord|tilgangskode|adgangskode|adgangskod|salasana|tunnuskoodi|pääsykoodi|hasło|kod dostępu|heslo|přístupový kód|prístupový kód|jelszó|azonosítókód|parola|geçiş kodu|şifre|" +
+			"пароль|код доступа|код доступу|секретний код|секретный код|код допуска|kодовый|パスコード|パスワード|密码|密碼|入会密|암호|비밀번호|패스코드|पासकोड|รหัสผ่าน|mật khẩu|mật mã|kata sandi|kode sandi|סיסמה|סיסמא|קוד סודי|קוד מעבר|קוד גישה|رمز المرور|رمز الدخول|كلمة المرور|κωδικός|parolă|cod de acces|лозинка|šifra|geslo|slaptažodis|parole|salasõna|passwd|=pwd|=pw"},
 		{meetingID, "meeting id|meeting-id|meetingid|meeting number|meeting no|meeting code|webinar id|webinar-id|event id|session id|besprechungs-id|besprechungsnummer|meetingnummer|meeting-kennnummer|sitzungsnummer|konferenznummer|id de reunión|id. de reunión|id de la reunión|número de reunión|id de réunion|id de la réunion|id réunion|numéro de réunion|numéro de la réunion|" +
 			"id riunione|id della riunione|numero riunione|numero della riunione|id da reunião|id de reunião|número da reunião|número de reunião|vergadering-id|vergaderings-id|vergader-id|vergaderingsnummer|mötes-id|møte-id|møde-id|mødenummer|mötesnummer|møtenummer|kokouksen tunnus|kokoustunnus|kokouksen numero|tapaamistunnus|identyfikator spotkania|id spotkania|numer spotkania|id schůzky|číslo schůzky|id stretnutia|" +
-			"értekezlet azonosító|értekezlet-azonosító|toplantı kimliği|toplantı no|toplantı numarası|идентификатор|номер совещания|номер встречи|id собрания|id встречи|会議 id|会議id|ミーティング id|ミーティングid|ミーティング番号|会議番号|ウェビナー id|ウェビナーid|会议 id|会议id|会议号|会議號|会議号|會議 id|會議id|會議號|회의 id|모임 id|미팅 id|회의 번호|회의번호|मीटिंग id|मीटिंग आईडी|รหัสการประชุม|id cuộc họp|id rapat|מזהה פגישה|מזהה הפגישה|معرف الاجتماع|معرّف الاجتماع|" +
+			"értekezlet azonosító|értekezlet-azonosító|toplantı kimliği|toplantı no|toplantı numarası|идентификатор|ідентифікатор|номер совещания|номер встречи|id собрания|id встречи|会議 id|会議id|ミーティング id|ミーティングid|ミーティング番号|会議番号|ウェビナー id|ウェビナーid|会议 id|会议id|会议号|会議號|会議号|會議 id|會議id|會議號|會議識別碼|會議編號|会议编号|會議代碼|会议代码|회의 id|모임 id|미팅 id|회의 번호|회의번호|मीटिंग id|मीटिंग आईडी|รหัสการประชุม|id cuộc họp|id rapat|מזהה פגישה|מזהה ישיבה|מזהה הפגישה|معرف الاجتماع|معرّف الاجتماع|" +
 			"αναγνωριστικό|id ședință|id întâlnire|id sastanka|id sestanka|susitikimo id|sapulces id|koosoleku id|room number|room id|raumnummer|conference number|=id|=mtg id"},
 	}
 	index, order := &labelIndex{}, 0
@@ -76,7 +76,20 @@ func labelWords() *labelIndex {
 
 // classify says what a label announces.
 func (d *Detector) classify(label string) class {
-	label = strings.ToLower(label)
+	label = strings.ReplaceAll(strings.ToLower(label), "’", "'")
+	c := d.firstClass(label)
+	if c == passcode || c == accessCode {
+		// "Numéro de la réunion (code d'accès)": the number comes first.
+		if before, _, ok := strings.Cut(label, "("); ok && d.firstClass(before) == meetingID {
+			return meetingID
+		}
+	}
+	return c
+}
+
+// firstClass returns the class of the first word of the list that a label
+// holds.
+func (d *Detector) firstClass(label string) class {
 	best := labelWord{order: -1}
 	for i := 0; i < len(label); i++ {
 		for _, w := range d.registry.labels[label[i]] {
@@ -112,6 +125,7 @@ func (s *search) values(f *flat) (found []value) {
 			continue
 		}
 		begin := labelBegin(f.text, max(last, at-1-maxLabel), at-1)
+		f.steps += at - begin
 		last = at
 		from := skipBlanks(f.text, at)
 		if at-1-begin < 2 || from == len(f.text) {
@@ -123,6 +137,9 @@ func (s *search) values(f *flat) (found []value) {
 		}
 		nextLine := bytes.IndexByte(f.text[at:from], '\n') >= 0
 		if v := readValue(c, f.text[from:min(len(f.text), from+128)], nextLine); v != "" {
+			if mark := f.text[from-1]; mark == '*' || mark == '_' || mark == '`' {
+				v = strings.TrimRight(v, string(mark)) // emphasis around the value
+			}
 			found = append(found, value{c, v, from, f})
 		}
 	}
@@ -133,27 +150,39 @@ func (s *search) values(f *flat) (found []value) {
 // 4711#" or "passcode 123456".
 func (s *search) unmarked(f *flat) (found []value) {
 	const enough = 64 << 10 // nobody writes so beyond the first pages
-	lower := bytes.ToLower(f.text[:min(len(f.text), enough)])
-	if len(lower) > len(f.text) || len(lower) < min(len(f.text), enough) {
-		return nil // letters whose lower case has another length
-	}
-	for _, w := range []labelWord{{class: passcode, word: "passcode "}, {class: passcode, word: "password "}, {class: accessCode, word: "access code "}, {class: phonePIN, word: "participant code "}, {class: phonePIN, word: "conference id "},
-		{class: phonePIN, word: "conference code "}, {class: phonePIN, word: "pin "}, {class: meetingID, word: "meeting id "}, {class: meetingID, word: "meeting number "}} {
-		for at := 0; len(found) < maxFound; {
-			i := bytes.Index(lower[at:], []byte(w.word))
-			if i < 0 {
-				break
-			}
-			at += i + len(w.word)
-			if i = at - len(w.word); i > 0 && isLetter(lower[i-1]) || bytes.Contains(lower[max(0, i-8):i], []byte("host")) {
-				continue
-			}
-			if d, _ := digitGroup(f.text[at:min(len(f.text), at+40)]); len(d) >= 4 {
-				found = append(found, value{w.class, d, at, f})
-			}
+	text := f.text[:min(len(f.text), enough)]
+	f.steps += len(text)
+	for at := 1; at < len(text) && len(found) < 4*maxFound; at++ {
+		if !isDigit(text[at]) || text[at-1] != ' ' {
+			continue
+		}
+		c := unmarkedLabel(text[:at])
+		if c == noClass {
+			continue
+		}
+		if d, n := digitGroup(f.text[at:min(len(f.text), at+40)]); len(d) >= 4 {
+			found = append(found, value{c, d, at, f})
+			at += n
 		}
 	}
 	return found
+}
+
+// unmarkedLabel says what the words announce that a text ends with, a blank
+// behind them.
+func unmarkedLabel(text []byte) class {
+	for _, w := range []labelWord{{class: passcode, word: "passcode "}, {class: passcode, word: "password "}, {class: accessCode, word: "access code "}, {class: phonePIN, word: "participant code "}, {class: phonePIN, word: "conference id "},
+		{class: phonePIN, word: "conference code "}, {class: phonePIN, word: "pin "}, {class: meetingID, word: "meeting id "}, {class: meetingID, word: "meeting number "}} {
+		i := len(text) - len(w.word)
+		if i < 0 || text[len(text)-2]|0x20 != w.word[len(w.word)-2] || !strings.EqualFold(string(text[i:]), w.word) {
+			continue
+		}
+		if i > 0 && isLetter(text[i-1]) || bytes.Contains(bytes.ToLower(text[max(0, i-8):i]), []byte("host")) {
+			return noClass
+		}
+		return w.class
+	}
+	return noClass
 }
 
 // labelBegin finds where a label begins that ends at to.
@@ -200,6 +229,9 @@ func readValue(c class, text []byte, apart bool) string {
 	token = strings.TrimSuffix(strings.TrimSuffix(token, "**"), "__")
 	if strings.Count(token, ")") > strings.Count(token, "(") {
 		token = token[:strings.LastIndexByte(token, ')')]
+	}
+	if i := strings.IndexByte(token, '('); i > 0 && i+1 < len(token) && token[i+1] >= utf8.RuneSelf {
+		token = token[:i] // a remark, without a blank in front as Japanese has it
 	}
 	token = strings.TrimSuffix(token, "#")
 	if c == passcode || c == phoneCode {

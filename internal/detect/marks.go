@@ -25,8 +25,8 @@ type piece struct {
 }
 
 const (
-	firstPiece = 64   // bytes of the first piece
-	pieceSize  = 1024 // bytes of all later ones
+	firstPiece = 64  // bytes of the first piece
+	pieceSize  = 256 // bytes of all later ones
 	deltaSize  = 2 * binary.MaxVarintLen64
 )
 

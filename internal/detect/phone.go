@@ -27,9 +27,8 @@ func (s *search) numbers(f *flat) []number {
 	f.lines(func(l span) bool {
 		c.next(l)
 		line := f.text[l.from:min(l.to, l.from+4096)]
-		at := bytes.IndexAny(line, "+%(0123456789")
 		before := len(found)
-		for at >= 0 && at < len(line) && len(found) < maxDialin {
+		for at := dialMark(line, 0); at < len(line) && len(found) < maxDialin; {
 			n, to := readNumber(line, at, c.speaks)
 			if to > at && n.digits != "" && !f.taken(l.from+at) && !s.labelled(f, l.from, l.from+at) {
 				n.at = l.from + at
@@ -114,6 +113,14 @@ func speaksOfPhones(line []byte) bool {
 	return false
 }
 
+// dialMark returns the first place from at on where a phone number may begin.
+func dialMark(line []byte, at int) int {
+	for at < len(line) && !isDigit(line[at]) && line[at] != '+' && line[at] != '(' && line[at] != '%' {
+		at++
+	}
+	return at
+}
+
 // readNumber reads a phone number at a place of a line, with what is typed
 // after the call is through. Without one, to is where to look on.
 func readNumber(line []byte, at int, national func() bool) (n number, to int) {
@@ -141,8 +148,8 @@ func readNumber(line []byte, at int, national func() bool) (n number, to int) {
 		return n, max(i, at+1)
 	case i < len(line) && (isLetter(line[i]) || line[i] == '@' || line[i] == ':' || line[i] == '/' && !plus):
 		return n, max(i, at+1)
-	case i+1 < len(line) && line[i] == '#' && line[i+1] == '#' && !plus:
-		return n, i
+	case !plus && i < len(line) && (line[i] == '#' || line[i] == ')' && line[at] != '(' || line[i] == '.' && i+1 < len(line) && isLetter(line[i+1])):
+		return n, i // a code that is typed, a remark in brackets, part of an address
 	}
 	n.digits = digits
 	if plus {

@@ -5,11 +5,19 @@ import (
 	"strings"
 )
 
-// conferenceDomains are domains on which an address is a meeting and never a
-// person's.
-func conferenceDomains() []string {
-	return []string{"zoomcrc.com", "zmeu.us", "m.webex.com", "meet.chime.in", "sip.rcv.com", "rcv.com", "lifesizecloud.com", "bjn.vc", "sip.bluejeans.com", "t.plcm.vc", "plcm.vc", "call.sl",
-		"pexip.me", "vc.pexip.com", "vmr.vc", "v.tencent.com", "starleaf.com", "sip.goto.com", "8x8.vc", "jitsi.net"}
+// conferenceDomain reports whether a host is a domain on which an address is a
+// meeting and never a person's, or lies below one where digits are.
+func conferenceDomain(host string, digits bool) bool {
+	for rest, more := tailLabels(host, 3), true; more; _, rest, more = strings.Cut(rest, ".") {
+		switch rest {
+		case "zoomcrc.com", "zmeu.us", "m.webex.com", "meet.chime.in", "sip.rcv.com", "rcv.com", "lifesizecloud.com", "bjn.vc", "sip.bluejeans.com", "t.plcm.vc", "plcm.vc", "call.sl",
+			"pexip.me", "vc.pexip.com", "vmr.vc", "v.tencent.com", "starleaf.com", "sip.goto.com", "8x8.vc", "jitsi.net":
+			if rest == host || digits {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sip looks for addresses that a video system dials: with a scheme, on a
@@ -21,12 +29,11 @@ func (s *search) sip(values []value) {
 		}
 		for _, l := range f.links {
 			scheme, rest, _ := strings.Cut(l.href, ":")
-			rest, _, _ = strings.Cut(percent(rest), "?")
 			switch strings.ToLower(scheme) {
 			case "sip", "sips":
-				s.address(f, rest, l.src, l.from, true, values)
+				s.address(f, addressIn(rest), l.src, l.from, true, values)
 			case "mailto":
-				s.address(f, rest, l.src, l.from, false, values)
+				s.address(f, addressIn(rest), l.src, l.from, false, values)
 			}
 		}
 		for at := 0; at < len(f.text) && s.out.SIP == ""; {
@@ -35,12 +42,13 @@ func (s *search) sip(values []value) {
 				break
 			}
 			from, to := addressAround(f.text, at, at+i)
+			f.steps += max(to, at+i+1) - at
 			if bytes.HasPrefix(f.text[to:], []byte(";gruu")) {
 				s.gruu(f, from, to)
 			} else if to > at+i+1 && !f.taken(from) {
 				before := strings.ToLower(string(f.text[max(0, from-5):from]))
 				scheme := strings.HasSuffix(before, "sip:") || strings.HasSuffix(before, "sips:")
-				s.address(f, string(f.text[from:to]), span{f.source(from), f.source(to-1) + 1}, from, scheme, values)
+				s.address(f, string(f.text[from:to]), span{}, from, scheme, values)
 			}
 			at = max(to, at+i+1)
 		}
@@ -86,7 +94,14 @@ func addressAround(text []byte, begin, at int) (from, to int) {
 	return from, to
 }
 
-// address decides whether NAME@DOMAIN is a way into the meeting.
+// addressIn returns the address of a link without its parameters.
+func addressIn(rest string) string {
+	addr, _, _ := strings.Cut(percent(rest), "?")
+	return addr
+}
+
+// address decides whether NAME@DOMAIN is a way into the meeting. Without src
+// it stands in the text, at a place of it.
 func (s *search) address(f *flat, addr string, src span, at int, scheme bool, values []value) {
 	name, host, ok := strings.Cut(strings.ToLower(strings.TrimSpace(addr)), "@")
 	if !ok || name == "" || s.out.SIP != "" || !strings.Contains(host, ".") {
@@ -98,6 +113,9 @@ func (s *search) address(f *flat, addr string, src span, at int, scheme bool, va
 			s.reject(addr, "digits on a domain that is not listed for meetings: it may be a person's mail address")
 		}
 		return
+	}
+	if src == (span{}) {
+		src = span{f.source(at), f.source(at+len(addr)-1) + 1}
 	}
 	if (host == "m.webex.com" || under(host, "plcm.vc")) && !strings.Contains(name, ".") {
 		if s.cvi != "" && strings.HasSuffix(s.cvi, "@"+host) {
@@ -121,10 +139,8 @@ func (s *search) sipReason(f *flat, name, host string, at int, scheme bool) stri
 			return "on a domain of the organisation's meetings"
 		}
 	}
-	for _, d := range conferenceDomains() {
-		if host == d || under(host, d) && digits {
-			return "on a conference domain"
-		}
+	if conferenceDomain(host, digits) {
+		return "on a conference domain"
 	}
 	if under(host, "webex.com") && host != "webex.com" && strings.Count(host, ".") == 2 && !mailbox(name) {
 		return "on a Webex site"
