@@ -221,11 +221,16 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
+// KerberosError is the key in the Values of an [ews.Error] under which a refusal
+// of the directory says which one it is, such as "KDC_ERR_S_PRINCIPAL_UNKNOWN" (RFC
+// 4120 7.5.9). It tells apart what fails at the directory and what at the server.
+const KerberosError = "KerberosError"
+
 // explain turns what the directory says into an error for people. The library
 // gives it as text.
 func explain(err error) *ews.Error {
 	text := err.Error()
-	e := &ews.Error{Op: "Kerberos", Code: ews.CodeTransport, Cause: err,
+	e := &ews.Error{Op: "Kerberos", Code: ews.CodeTransport, Cause: err, Values: map[string]string{KerberosError: "other"},
 		Message: "there is no Kerberos ticket for the server; check the realm, and that its domain controllers can be reached on port 88"}
 	for _, c := range []struct{ in, code, message string }{
 		{"KDC_ERR_PREAUTH_FAILED", ews.CodeAuthFailed, "the directory refuses the account's password or keytab; enter the right one"},
@@ -239,7 +244,7 @@ func explain(err error) *ews.Error {
 		{"error getting key", ews.CodeNoScheme, "the keytab holds no key of the account; check name and realm in it"},
 	} {
 		if strings.Contains(text, c.in) {
-			e.Code, e.Message = c.code, c.message
+			e.Code, e.Message, e.Values[KerberosError] = c.code, c.message, c.in
 			return e
 		}
 	}

@@ -45,6 +45,7 @@ type step struct {
 	Cause   string `json:"cause,omitempty"`
 	Code    string `json:"code,omitempty"` // of the failure, for programs
 	Repair  string `json:"repair,omitempty"`
+	Command string `json:"command,omitempty"` // the end of Repair that is to be typed
 }
 
 // Run goes through the steps. Without --write it writes nothing to any mailbox.
@@ -79,8 +80,8 @@ func (c *checkCommand) Run(env *environment) error {
 		return err
 	}
 	defer found.close()
-	r := &report{env: env, asJSON: c.JSON, lang: lang}
-	k := checker{found: found, scheme: config.Exchange.SignIn.Scheme, account: config.Exchange.Username, caFile: config.Exchange.CAFile, lang: lang}
+	r := &report{env: env, asJSON: c.JSON, lang: lang, columns: columnsOf(env.stdout, env.getenv)}
+	k := checker{found: found, config: config.Exchange, account: config.Exchange.Username, lang: lang}
 	well := true
 	for _, u := range found.urls {
 		steps, answers := k.server(env.ctx, u)
@@ -141,8 +142,8 @@ func (k checker) expiry(ctx context.Context, address string) time.Time {
 		return time.Time{}
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if k.caFile != "" {
-		if pem, err := os.ReadFile(k.caFile); err == nil {
+	if k.config.CAFile != "" {
+		if pem, err := os.ReadFile(k.config.CAFile); err == nil {
 			if config.RootCAs, err = x509.SystemCertPool(); err != nil {
 				config.RootCAs = x509.NewCertPool()
 			}
@@ -201,6 +202,7 @@ type report struct {
 	env     *environment
 	asJSON  bool
 	lang    lang
+	columns int // of the terminal; 0: lines are as long as they are
 	steps   []step
 	advice  []advice
 	canary  any // of --write

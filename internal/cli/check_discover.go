@@ -109,11 +109,11 @@ func (k checker) discovered(mailbox string, d ews.Discovery) step {
 	switch d.Err.Code {
 	case ews.CodeAuthFailed, ews.CodeAccountLocked, ews.CodeNoScheme, ews.CodeProxyAuth: // as anywhere
 	case ews.CodeHostPending:
-		s.Repair = k.lang.text("allow the host, if it is yours: exchange.autodiscover.allowed_hosts: ", "自組織のホストであれば許可してください: exchange.autodiscover.allowed_hosts: ") + d.Err.Values["Hosts"]
+		s.cure(remedy{k.lang.text("if the host is your own, allow it: ", "自組織のホストであれば許可してください: "), allowCommand(d.Err.Values["Hosts"])})
 	case ews.CodeOnline:
-		s.Repair = k.lang.text("the mailbox is in Exchange Online, which is not served: take it off the list", "メールボックスは Exchange Online にあり、対象外です。一覧から外してください")
+		s.cure(remedy{words: k.lang.text("the mailbox is in Exchange Online, which is not served: take it off the list", "メールボックスは Exchange Online にあり、対象外です。一覧から外してください")})
 	default:
-		s.Repair = "Get-ClientAccessService | Format-List Name,AutoDiscoverServiceInternalUri"
+		s.cure(remedy{command: "Get-ClientAccessService | Format-List Name,AutoDiscoverServiceInternalUri"})
 	}
 	return s
 }
@@ -137,3 +137,6 @@ func (k checker) lockout(ctx context.Context, a exchange.Access) (detail, warnin
 	}
 	return fmt.Sprintf(k.lang.text("; it is %d within %v", "(しきい値 %d 回、期間 %v)"), l.Threshold, l.Window), warning
 }
+
+// allowCommand allows the hosts of an error.
+func allowCommand(hosts string) string { return "koyomi autodiscover allow " + hosts }

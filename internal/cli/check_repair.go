@@ -3,114 +3,154 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/ews/activedirectory"
 )
 
-// cause puts what went wrong into a sentence. The server's own words, which may
-// hold addresses, are never part of it.
-func (k checker) cause(err error) string {
-	if k.lang != japanese {
-		return sentence(err)
-	}
+// remedy is what to do: in words, by a command, or both, the command last. The
+// command stands as it is to be typed, into the Exchange Management Shell where
+// nothing else is said.
+type remedy struct{ words, command string }
+
+// String is both.
+func (r remedy) String() string { return r.words + r.command }
+
+// cure gives a step what to do.
+func (s *step) cure(r remedy) { s.Repair, s.Command = r.String(), r.command }
+
+// repair names the command or the place that helps, where there is one.
+func (k checker) repair(err error, address string) remedy {
 	if errors.Is(err, errBuffered) {
-		return "イベントの受信が始まりません。途中のプロキシが応答を溜めている可能性があります"
+		return remedy{words: k.lang.text("switch off response buffering for /EWS on every proxy and load balancer in between (nginx: proxy_buffering off)",
+			"途中のすべてのプロキシとロードバランサーで /EWS の応答のバッファリングを無効にしてください (nginx: proxy_buffering off)")}
 	}
 	e, is := errors.AsType[*ews.Error](err)
 	if !is {
-		return sentence(err)
+		return remedy{}
 	}
-	if text := causeInJapanese(e); text != "" {
-		return text + " [" + e.Code + "]"
-	}
-	return sentence(err)
-}
-
-func causeInJapanese(e *ews.Error) string {
 	switch e.Code {
-	case ews.CodeAuthFailed:
-		return "アカウント名またはパスワードが拒否されました"
-	case ews.CodeAccountLocked:
-		return "アカウントがロックされています"
+	case ews.CodeAuthFailed, ews.CodeNoScheme, ews.CodeAccountLocked, ews.CodeProxyAuth:
+		return k.signInRepair(e)
+	case ews.CodeTransport:
+		if e.Values[activedirectory.KerberosError] != "" {
+			return k.signInRepair(e)
+		}
+		return k.unreached()
 	case ews.CodeCertificate:
-		return "サーバー証明書を信頼できないか、ホスト名が一致しないか、期限が切れています"
-	case ews.CodeTLS:
-		return "TLS で接続できません"
+		return remedy{words: k.lang.text("name the authority's certificate in exchange.ca_file, or the host that stands in the server's certificate in exchange.url",
+			"認証局の証明書を exchange.ca_file に指定するか、サーバー証明書にあるホスト名を exchange.url に指定してください")}
 	case ews.CodeDNS:
-		return "ホスト名を DNS で解決できません"
-	case ews.CodeRefused:
-		return "接続が拒否されました"
-	case ews.CodeTimeout:
-		return "時間内に応答がありません"
+		return remedy{words: k.lang.text("check the host name in exchange.url", "exchange.url のホスト名を確認してください") + k.viaProxy()}
+	case ews.CodeRefused, ews.CodeTimeout:
+		return k.unreached()
 	case ews.CodeNotFound, ews.CodeNotEWS, ews.CodeRedirected:
-		return "この URL で応答したのは Exchange Web Services ではありません"
+		return remedy{k.lang.text("exchange.url has to be the address of EWS itself, such as https://mail.example.com/EWS/Exchange.asmx: ",
+			"exchange.url には EWS の URL を指定してください (例: https://mail.example.com/EWS/Exchange.asmx): "),
+			"Get-WebServicesVirtualDirectory | Format-List InternalUrl,ExternalUrl"}
 	case ews.CodeForbidden:
-		return "サーバーがアクセスを禁止しています"
-	case "ErrorImpersonateUserDenied", "ErrorImpersonationDenied", "ErrorImpersonationFailed":
-		return "アカウントにこのメールボックスの偽装 (ApplicationImpersonation) の権限がありません"
-	case "ErrorAccessDenied":
-		return "アクセスが拒否されました"
-	case "ErrorNonExistentMailbox", "ErrorCannotFindUser", "ErrorMailRecipientNotFound":
-		return "このメールボックスはサーバーにありません"
-	case "ErrorServerBusy", "ErrorExceededConnectionCount":
-		return "サーバーが混み合っています"
-	case "ErrorExceededSubscriptionCount":
-		return "購読数の上限に達しています"
-	case "ErrorMailboxMoveInProgress":
-		return "メールボックスは移動中です"
-	case "ErrorMailboxStoreUnavailable", "ErrorMailboxFailover":
-		return "メールボックス データベースを利用できません"
-	case "ErrorAccountDisabled", "ErrorMailboxLogonFailed":
-		return "メールボックスを開けません"
-	case "ErrorFolderNotFound":
-		return "予定表フォルダーがありません"
+		return remedy{command: "Get-OrganizationConfig | Format-List EwsEnabled,EwsApplicationAccessPolicy,EwsAllowList,EwsBlockList"}
 	}
-	return ""
+	return remedy{command: k.mailboxCommand(e.Code, address)}
 }
 
-// repair names the command or the place that helps, where there is one. What is
-// for the Exchange Management Shell stands as it is to be typed.
-func (k checker) repair(err error, address string) string {
-	if errors.Is(err, errBuffered) {
-		return k.lang.text("switch off response buffering for /EWS on every proxy and load balancer in between (nginx: proxy_buffering off)",
-			"途中のすべてのプロキシとロードバランサーで /EWS の応答のバッファリングを無効にしてください (nginx: proxy_buffering off)")
-	}
-	e, is := errors.AsType[*ews.Error](err)
-	if !is {
+func (k checker) unreached() remedy {
+	return remedy{words: k.lang.text("check that the server runs and that a firewall lets this machine reach it",
+		"サーバーが動作していること、ファイアウォールがこのマシンからの接続を許可していることを確認してください") + k.viaProxy()}
+}
+
+// viaProxy adds the proxy to what is to be looked at, where there is one.
+func (k checker) viaProxy() string {
+	if k.config.Proxy.URL == "" {
 		return ""
 	}
-	switch e.Code {
-	case ews.CodeAuthFailed:
-		return k.lang.text("check exchange.username and the content of exchange.password_file; if both are right: ",
-			"exchange.username と exchange.password_file の内容を確認してください。正しい場合: ") + k.schemeCommand()
-	case ews.CodeNoScheme:
-		return k.lang.text("choose another exchange.sign_in.scheme, or allow this one on the server: ",
-			"exchange.sign_in.scheme を変更するか、サーバーで許可してください: ") + k.schemeCommand()
-	case ews.CodeProxyAuth:
-		return k.lang.text("check exchange.proxy.username, the content of exchange.proxy.password_file and exchange.proxy.scheme",
-			"exchange.proxy.username、exchange.proxy.password_file の内容、exchange.proxy.scheme を確認してください")
-	case ews.CodeAccountLocked:
-		return "Unlock-ADAccount -Identity " + quoteShell(accountName(k.account))
-	case ews.CodeCertificate:
-		return k.lang.text("name the authority's certificate in exchange.ca_file, or the host that stands in the server's certificate in exchange.url",
-			"認証局の証明書を exchange.ca_file に指定するか、サーバー証明書にあるホスト名を exchange.url に指定してください")
-	case ews.CodeDNS:
-		return k.lang.text("check the host name in exchange.url", "exchange.url のホスト名を確認してください")
-	case ews.CodeRefused, ews.CodeTimeout, ews.CodeTransport:
-		return k.lang.text("check that the server runs and that a firewall lets this machine reach it",
-			"サーバーが動作していること、ファイアウォールがこのマシンからの接続を許可していることを確認してください")
-	case ews.CodeNotFound, ews.CodeNotEWS, ews.CodeRedirected:
-		return k.lang.text("exchange.url has to be the address of EWS itself, such as https://mail.example.com/EWS/Exchange.asmx: ",
-			"exchange.url には EWS の URL を指定してください (例: https://mail.example.com/EWS/Exchange.asmx): ") +
-			"Get-WebServicesVirtualDirectory | Format-List InternalUrl,ExternalUrl"
-	case ews.CodeForbidden:
-		return "Get-OrganizationConfig | Format-List EwsEnabled,EwsApplicationAccessPolicy,EwsAllowList,EwsBlockList"
-	}
-	return k.mailboxRepair(e.Code, address)
+	return k.lang.text("; what is asked first is the proxy in exchange.proxy.url", "。最初の接続先は exchange.proxy.url のプロキシです")
 }
 
-func (k checker) mailboxRepair(code, address string) string {
+// signInRepair helps where an account or a way to sign in is refused.
+func (k checker) signInRepair(e *ews.Error) remedy {
+	secret := "exchange.password_file"
+	switch s := k.config.SignIn; {
+	case s.Keytab != "":
+		secret = "exchange.sign_in.keytab_file"
+	case s.CertFile != "":
+		secret = "exchange.sign_in.certificate_file"
+	}
+	switch {
+	case e.Code == ews.CodeProxyAuth:
+		return remedy{words: k.lang.text("check exchange.proxy.username, the content of exchange.proxy.password_file and exchange.proxy.scheme",
+			"exchange.proxy.username、exchange.proxy.password_file の内容、exchange.proxy.scheme を確認してください")}
+	case e.Code == ews.CodeAccountLocked:
+		return remedy{command: "Unlock-ADAccount -Identity " + quoteShell(accountName(k.account))}
+	case e.Values[activedirectory.KerberosError] != "":
+		return k.kerberosRepair(e, secret)
+	case e.Values[ews.TokenError] != "":
+		return k.tokenRepair(e, secret)
+	case e.Code == ews.CodeNoScheme:
+		return remedy{k.lang.text("choose another exchange.sign_in.scheme, or allow this one on the server: ",
+			"exchange.sign_in.scheme を変更するか、サーバーで許可してください: "), k.schemeCommand()}
+	case k.config.SignIn.Scheme == "oauth": // the token is there, and Exchange does not take it
+		return remedy{k.lang.text("check exchange.sign_in.scope and the application's permission full_access_as_app; if both are right: ",
+			"exchange.sign_in.scope とアプリケーションの権限 full_access_as_app を確認してください。正しい場合: "),
+			"Get-AuthServer | Format-List Name,Type,Enabled,AuthMetadataUrl; " + k.schemeCommand()}
+	}
+	return remedy{k.lang.text("check exchange.username and the content of "+secret+"; if both are right: ",
+		"exchange.username と "+secret+" の内容を確認してください。正しい場合: "), k.schemeCommand()}
+}
+
+// kerberosRepair helps where the directory gives no ticket.
+func (k checker) kerberosRepair(e *ews.Error, secret string) remedy {
+	user := quoteShell(accountName(k.account))
+	switch e.Values[activedirectory.KerberosError] {
+	case "KDC_ERR_S_PRINCIPAL_UNKNOWN":
+		return remedy{k.lang.text("on a domain controller; ACCOUNT is that of the Exchange servers: ", "ドメイン コントローラーで実行。ACCOUNT は Exchange サーバーのアカウント: "),
+			"setspn -S " + k.spn() + ` DOMAIN\ACCOUNT`}
+	case "KRB_AP_ERR_SKEW":
+		return remedy{words: k.lang.text("have this computer take its time from the domain controllers (NTP)", "このマシンの時刻をドメイン コントローラーに合わせてください (NTP)")}
+	case "KDC_ERR_ETYPE_NOSUPP":
+		return remedy{command: "Set-ADUser -Identity " + user + " -KerberosEncryptionType AES128,AES256"}
+	case "error getting key":
+		return remedy{k.lang.text("make the keytab anew: ", "keytab を作り直してください: "),
+			"ktpass -princ " + accountName(k.account) + "@" + strings.ToUpper(k.config.SignIn.Realm) + " -mapuser " + accountName(k.account) + " -crypto AES256-SHA1 -ptype KRB5_NT_PRINCIPAL -pass * -out koyomi.keytab"}
+	}
+	if e.Class() != ews.Auth {
+		return remedy{k.lang.text("check exchange.sign_in.realm and kdc, and that port 88 is open: ", "exchange.sign_in.realm と kdc、およびポート 88 を確認してください: "),
+			"Resolve-DnsName -Type SRV _kerberos._tcp." + strings.ToLower(k.config.SignIn.Realm)}
+	}
+	return remedy{k.lang.text("check exchange.username, exchange.sign_in.realm and the content of "+secret+": ",
+		"exchange.username、exchange.sign_in.realm、"+secret+" の内容を確認してください: "),
+		"Get-ADUser -Identity " + user + " -Properties PasswordExpired,LockedOut | Format-List Name,Enabled,PasswordExpired,LockedOut"}
+}
+
+// spn is the name of the service that is asked for.
+func (k checker) spn() string {
+	if k.config.SignIn.SPN != "" {
+		return k.config.SignIn.SPN
+	}
+	if u, err := url.Parse(k.found.urls[0]); err == nil && u.Host != "" {
+		return "HTTP/" + u.Hostname()
+	}
+	return "HTTP/HOST"
+}
+
+// tokenRepair helps where the token endpoint gives no token.
+func (k checker) tokenRepair(e *ews.Error, secret string) remedy {
+	if e.Code != ews.CodeAuthFailed {
+		return remedy{words: k.lang.text("check exchange.sign_in.token_url and exchange.sign_in.scope, which ends with /.default for the Microsoft identity platform",
+			"exchange.sign_in.token_url と exchange.sign_in.scope を確認してください (Microsoft ID プラットフォームのスコープは /.default で終わります)")}
+	}
+	command := `Get-MgApplication -Filter "appId eq ` + quoteShell(k.account) + `" | Format-List DisplayName,KeyCredentials,PasswordCredentials`
+	if u, err := url.Parse(k.config.SignIn.TokenURL); err == nil && strings.HasPrefix(strings.ToLower(u.Path), "/adfs/") {
+		command = "Get-AdfsServerApplication -Identifier " + quoteShell(k.account) + " | Format-List"
+	}
+	return remedy{k.lang.text("check exchange.username, which is the client id, and "+secret+" against the application's registration (PowerShell of the directory): ",
+		"exchange.username (クライアント ID) と "+secret+" を、アプリケーションの登録と照合してください (ディレクトリの PowerShell): "), command}
+}
+
+// mailboxCommand looks at a mailbox, or gives the account its rights.
+func (k checker) mailboxCommand(code, address string) string {
 	box := quoteShell(address)
 	switch code {
 	case "ErrorImpersonateUserDenied", "ErrorImpersonationDenied", "ErrorImpersonationFailed", "ErrorAccessDenied":
@@ -133,7 +173,7 @@ func (k checker) mailboxRepair(code, address string) string {
 
 // schemeCommand has the servers offer the way to sign in that is configured.
 func (k checker) schemeCommand() string {
-	option := map[string]string{"ntlm": "WindowsAuthentication", "kerberos": "WindowsAuthentication", "oauth": "OAuthAuthentication"}[k.scheme]
+	option := map[string]string{"ntlm": "WindowsAuthentication", "kerberos": "WindowsAuthentication", "oauth": "OAuthAuthentication"}[k.config.SignIn.Scheme]
 	if option == "" {
 		option = "BasicAuthentication"
 	}
@@ -161,43 +201,3 @@ func accountName(account string) string {
 // quoteShell quotes a text for the Exchange Management Shell, which knows no
 // way out of single quotes but doubling them.
 func quoteShell(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-
-// advice is a setting of the server that no request shows, with the command
-// that looks at it or sets it.
-type advice struct {
-	Topic   string `json:"topic"`
-	Text    string `json:"text"`
-	Command string `json:"command"`
-}
-
-// adviceFor lists what to look at on every server. The commands are for the
-// Exchange Management Shell; names in capitals are the administrator's.
-func adviceFor(account string, l lang) []advice {
-	user := quoteShell(accountName(account))
-	return []advice{
-		{"scope", l.text("Say which mailboxes the account may open; without a scope it may open all.",
-			"アカウントが開けるメールボックスを限定します。スコープがなければ、すべて開けます。"),
-			`New-ManagementScope -Name "Koyomi mailboxes" -RecipientRestrictionFilter {MemberOfGroup -eq "GROUP'S DISTINGUISHED NAME"}`},
-		{"impersonation", l.text("Give it the impersonation role inside that scope.", "そのスコープ内で偽装の役割を割り当てます。"), roleCommand(account)},
-		{"throttling", l.text("The account's own policy; limits that are higher, never absent. It is charged for what is not charged to the mailboxes.",
-			"アカウント専用の調整ポリシーです。上限を上げるだけで、無制限にはしないでください。"),
-			`New-ThrottlingPolicy -Name "Koyomi" -ThrottlingPolicyScope Regular -EwsMaxConcurrency 100 -EwsMaxSubscriptions 5000; Set-ThrottlingPolicyAssociation ` + user + ` -ThrottlingPolicy "Koyomi"`},
-		{"rooms", l.text("Rooms strip the subject, the text, attachments and the private flag of their copies by default. To show them in the room:",
-			"会議室は既定で、件名、本文、添付ファイル、非公開の設定を取り除きます。会議室に表示するには:"),
-			"Get-Mailbox -RecipientTypeDetails RoomMailbox | Set-CalendarProcessing -AutomateProcessing AutoAccept -DeleteComments $false -DeleteSubject $false -AddOrganizerToSubject $false -DeleteAttachments $false -RemovePrivateProperty $false"},
-		{"remote domains", l.text("TNEF towards other organisations turns invitations into winmail.dat; $null or $false is right for the Internet.",
-			"他組織宛てで TNEF が有効だと、会議出席依頼が winmail.dat になります。インターネット宛ては $null または $false が適切です。"),
-			"Get-RemoteDomain | Format-Table DomainName,TNEFEnabled; Set-RemoteDomain Default -TNEFEnabled $false"},
-		{"extended protection", l.text("Signing in by NTLM with Extended Protection needs the same certificate on a load balancer and on the server; the setting is:",
-			"拡張保護を使う NTLM では、ロードバランサーとサーバーの証明書が同一である必要があります。設定の確認:"),
-			"Get-WebServicesVirtualDirectory | Format-List Server,BasicAuthentication,WindowsAuthentication,ExtendedProtectionTokenChecking,ExtendedProtectionFlags"},
-		{"lockout", l.text("The lockout threshold has to be above the number of requests under way at once (10).",
-			"ロックアウトのしきい値は、同時に送信中の要求数 (10) より大きくしてください。"),
-			lockoutCommand(account)},
-		{"certificates", l.text("When the servers' certificates end.", "サーバー証明書の有効期限。"),
-			"Get-ExchangeCertificate | Format-Table Subject,Services,NotAfter"},
-		{"grommunio", l.text("On grommunio there is no role: make the account an owner of each mailbox (in a shell on the server).",
-			"grommunio には役割がありません。サーバー上で、各メールボックスの所有者にアカウントを追加します。"),
-			"gromox-mbop -u ADDRESS set-store-owner " + accountName(account)},
-	}
-}

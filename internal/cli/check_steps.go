@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
+	"github.com/koyomi-cal/koyomi/ews/activedirectory"
 )
 
 // checker tries the steps in their order and stops at the first that fails.
 type checker struct {
 	found   *servers
-	scheme  string // as in the configuration
+	config  exchangeConfig
 	account string
-	caFile  string
 	lang    lang
 }
 
@@ -31,7 +31,8 @@ func ok(mailbox, name, detail string) step {
 }
 
 func (k checker) failure(mailbox, name string, err error) step {
-	s := step{Mailbox: mailbox, Step: name, Cause: k.cause(err), Repair: k.repair(err, mailbox)}
+	s := step{Mailbox: mailbox, Step: name, Cause: k.cause(err)}
+	s.cure(k.repair(err, mailbox))
 	if e, is := errors.AsType[*ews.Error](err); is {
 		s.Code = e.Code
 	}
@@ -41,8 +42,7 @@ func (k checker) failure(mailbox, name string, err error) step {
 // server tries what concerns every mailbox of one server.
 func (k checker) server(ctx context.Context, address string) (steps []step, well bool) {
 	info, err := k.letIn(ctx, address, 0)
-	e, isEWS := errors.AsType[*ews.Error](err)
-	refused := isEWS && e.Class() == ews.Auth
+	refused, before := signInFailed(err)
 	if err != nil && !refused {
 		return []step{k.failure("", "discover", err)}, false
 	}
@@ -53,9 +53,13 @@ func (k checker) server(ctx context.Context, address string) (steps []step, well
 	found := ok("", "discover", strings.TrimSpace(host+" "+version(info)))
 	if end := k.expiry(ctx, address); !end.IsZero() {
 		found.Detail += k.lang.text(", certificate until ", "、証明書の期限 ") + end.UTC().Format(time.DateOnly)
-		found.Warning, found.Repair = k.certificate(time.Until(end))
+		if found.Warning = k.certificate(time.Until(end)); found.Warning != "" {
+			found.cure(remedy{command: "Get-ExchangeCertificate | Format-List Thumbprint,Services,NotAfter"})
+		}
 	}
-	steps = append(steps, found)
+	if !before || strings.Contains(found.Detail, " ") { // it was reached
+		steps = append(steps, found)
+	}
 	if refused {
 		return append(steps, k.failure("", "authenticate", err)), false
 	}
@@ -67,6 +71,17 @@ func (k checker) server(ctx context.Context, address string) (steps []step, well
 		return append(steps, k.as(1).failure("", "standby", err)), true
 	}
 	return append(steps, k.authenticated(ctx, "standby", 1)), true
+}
+
+// signInFailed reports whether a failure is one of signing in, and whether it
+// came before the server was asked.
+func signInFailed(err error) (refused, before bool) {
+	e, is := errors.AsType[*ews.Error](err)
+	if !is || e.Code == ews.CodeProxyAuth { // who stands before the server
+		return false, false
+	}
+	before = e.Values[activedirectory.KerberosError] != "" || e.Values[ews.TokenError] != ""
+	return before || e.Class() == ews.Auth || e.Code == ews.CodeNoScheme, before
 }
 
 // letIn asks a server something as one of the accounts, which may have no
@@ -86,18 +101,39 @@ func (k checker) as(account int) checker {
 }
 
 // authenticated is the step of an account that is let in: how, and how far it
-// is from being locked.
+// is from being locked, or until when its certificate is good.
 func (k checker) authenticated(ctx context.Context, name string, account int) step {
 	a := k.found.accounts[account]
+	who := fmt.Sprintf(k.lang.text("%s as %s", "%s、%s"), schemeName(k.config.SignIn.Scheme), a.Username)
+	if k.config.SignIn.Scheme == "oauth" {
+		s := ok("", name, who)
+		if a.Certificate != nil {
+			s.Detail += k.lang.text(", certificate until ", "、証明書の期限 ") + a.Certificate.NotAfter.UTC().Format(time.DateOnly)
+			k.clientCertificate(&s, time.Until(a.Certificate.NotAfter))
+		}
+		return s
+	}
 	limit, warning := k.lockout(ctx, a)
-	s := ok("", name, fmt.Sprintf(k.lang.text(
-		"%s as %s; at most %d requests are under way when a password is refused: keep the lockout threshold above that",
-		"%s、%s; パスワードが拒否された時点で送信中の要求は最大 %d 件です。ロックアウトのしきい値はこれより大きくしてください"),
-		schemeName(k.scheme), a.Username, k.found.exchange.MaxConcurrent())+limit)
+	s := ok("", name, who+fmt.Sprintf(k.lang.text(
+		"; at most %d requests are under way when a password is refused: keep the lockout threshold above that",
+		"; パスワードが拒否された時点で送信中の要求は最大 %d 件です。ロックアウトのしきい値はこれより大きくしてください"), k.found.exchange.MaxConcurrent())+limit)
 	if s.Warning = warning; warning != "" {
-		s.Repair = lockoutCommand(a.Username)
+		s.cure(remedy{command: lockoutCommand(a.Username)})
 	}
 	return s
+}
+
+// clientCertificate warns before the certificate ends with which an application
+// signs in.
+func (k checker) clientCertificate(s *step, left time.Duration) {
+	days := soon(left)
+	if days == 0 {
+		return
+	}
+	s.Warning = k.lang.text("the certificate with which the account signs in ends in less than "+plural(days, "day")+"; from then on nothing works",
+		"サインインに使う証明書の有効期限まで残り "+strconv.Itoa(days)+" 日未満です。期限が切れると接続できなくなります")
+	s.cure(remedy{words: k.lang.text("make a new one, register it for the application beside the old one, then replace the files that exchange.sign_in.certificate_file and key_file name: they are taken up within five seconds",
+		"新しい証明書を作り、古い証明書と並べてアプリケーションに登録してから、exchange.sign_in.certificate_file と key_file のファイルを置き換えてください (5 秒以内に反映されます)")})
 }
 
 // schemeName is how people call a way to sign in.
@@ -113,16 +149,25 @@ func schemeName(scheme string) string {
 	return "Basic"
 }
 
-// certificate warns 30, 7 and 1 days before a certificate ends.
-func (k checker) certificate(left time.Duration) (warning, repair string) {
+// certificate warns 30, 7 and 1 days before a server's certificate ends.
+func (k checker) certificate(left time.Duration) (warning string) {
+	days := soon(left)
+	if days == 0 {
+		return ""
+	}
+	return k.lang.text("the server's certificate ends in less than "+plural(days, "day")+"; from then on nothing works",
+		"サーバー証明書の有効期限まで残り "+strconv.Itoa(days)+" 日未満です。期限が切れると接続できなくなります")
+}
+
+// soon returns in less than how many days something ends of which one is warned;
+// 0: not soon.
+func soon(left time.Duration) int {
 	for _, days := range []int{1, 7, 30} {
 		if left <= time.Duration(days)*24*time.Hour {
-			return k.lang.text("the server's certificate ends in less than "+plural(days, "day")+"; from then on nothing works",
-					"サーバー証明書の有効期限まで残り "+strconv.Itoa(days)+" 日未満です。期限が切れると接続できなくなります"),
-				"Get-ExchangeCertificate | Format-List Thumbprint,Services,NotAfter"
+			return days
 		}
 	}
-	return "", ""
+	return 0
 }
 
 // version says which product a build is.
@@ -186,10 +231,12 @@ func (k checker) mailbox(ctx context.Context, address string) (out []step) {
 	case rights.Modify:
 		return append(out, ok(address, "write", k.lang.text("allowed; nothing was written", "許可されています。書き込みはしていません")))
 	}
-	return append(out, step{
-		Mailbox: address, Step: "write", Code: "ErrorAccessDenied", Repair: roleCommand(k.account),
+	s := step{
+		Mailbox: address, Step: "write", Code: "ErrorAccessDenied",
 		Cause: k.lang.text("the account may read this calendar but not change it", "この予定表は読めますが、変更できません"),
-	})
+	}
+	s.cure(remedy{command: roleCommand(k.account)})
+	return append(out, s)
 }
 
 // standby tries whether the account that stands by may act for a mailbox, where

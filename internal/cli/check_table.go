@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -54,6 +56,8 @@ func (l lang) step(name string) string {
 		return "サーバー検出"
 	case "authenticate":
 		return "認証"
+	case "standby":
+		return "待機アカウント"
 	case "impersonate":
 		return "偽装"
 	case "bind":
@@ -87,13 +91,70 @@ func (r *report) print(s step) {
 	if s.Warning != "" {
 		r.row("", r.lang.text("WARNING", "警告"), s.Warning)
 	}
-	if s.Repair != "" {
-		r.row("", r.lang.text("repair", "対処"), s.Repair)
+	r.repair(s)
+}
+
+// repair writes what to do. A command is never broken: whoever copies it gets it
+// whole, whatever the terminal makes of its end.
+func (r *report) repair(s step) {
+	label, words := r.lang.text("repair", "対処"), strings.TrimSuffix(s.Repair, s.Command)
+	switch {
+	case s.Repair == "":
+	case r.columns == 0 || words == "" && indent+width(s.Command) <= r.columns:
+		fmt.Fprintln(r.env.stdout, "  "+padded("", 13)+" "+padded(label, 7)+" "+s.Repair)
+	default:
+		r.row("", label, words)
+		if s.Command != "" {
+			fmt.Fprintln(r.env.stdout, "    "+s.Command)
+		}
 	}
 }
 
+// indent is the column at which texts begin.
+const indent = 2 + 13 + 1 + 7 + 1
+
+// row writes a text beside two words, on a terminal in as many lines as it takes.
 func (r *report) row(name, state, text string) {
-	fmt.Fprintln(r.env.stdout, strings.TrimRight("  "+padded(name, 13)+" "+padded(state, 7)+" "+text, " "))
+	head := "  " + padded(name, 13) + " " + padded(state, 7) + " "
+	for _, line := range wrapped(text, r.columns-indent) {
+		fmt.Fprintln(r.env.stdout, strings.TrimRight(head+line, " "))
+		head = strings.Repeat(" ", indent)
+	}
+}
+
+// wrapped breaks a text into lines of so many columns: behind a space, or where
+// there is none in reach, before an East Asian character that may begin a line;
+// other words stay whole. Less than twenty columns are as good as none.
+func wrapped(text string, columns int) []string {
+	if columns < 20 || width(text) <= columns {
+		return []string{text}
+	}
+	var out []string
+	begin, at, end := 0, 0, 0 // of the line; where it can be broken; its columns
+	runes := []rune(text)
+	for i, c := range runes {
+		w := width(string(c))
+		if i > begin && (runes[i-1] == ' ' || w == 2 && !strings.ContainsRune("、。)）」ー", c)) {
+			at = i
+		}
+		if end += w; end > columns && at > begin && c != ' ' {
+			out = append(out, strings.TrimRight(string(runes[begin:at]), " "))
+			begin, end = at, width(string(runes[at:i+1]))
+		}
+	}
+	return append(out, string(runes[begin:]))
+}
+
+// columnsOf returns how wide tables are: as wide as the terminal says in COLUMNS,
+// else 80, and as wide as they are where nobody looks.
+func columnsOf(w io.Writer, getenv func(string) string) int {
+	if !isTerminal(w) {
+		return 0
+	}
+	if n, err := strconv.Atoi(getenv("COLUMNS")); err == nil && n >= 40 {
+		return n
+	}
+	return 80
 }
 
 // printEnd writes the summary and the advice.
@@ -110,7 +171,10 @@ func (r *report) printEnd() {
 	fmt.Fprintln(r.env.stdout, r.lang.text("\nSettings that no request shows (Exchange Management Shell):",
 		"\n要求では確認できない設定 (Exchange 管理シェル):"))
 	for _, a := range r.advice {
-		fmt.Fprintf(r.env.stdout, "  %s\n    %s\n", a.Text, a.Command)
+		for _, line := range wrapped(a.Text, r.columns-2) {
+			fmt.Fprintln(r.env.stdout, "  "+line)
+		}
+		fmt.Fprintln(r.env.stdout, "    "+a.Command)
 	}
 }
 

@@ -184,7 +184,7 @@ func TestCertificateWarning(t *testing.T) {
 	for left, want := range map[time.Duration]string{
 		31 * 24 * time.Hour: "", 29 * 24 * time.Hour: "than 30 days", 6 * 24 * time.Hour: "than 7 days", time.Hour: "than 1 day", -time.Hour: "than 1 day",
 	} {
-		if got, _ := k.certificate(left); !strings.Contains(got, want) || (want == "") != (got == "") {
+		if got := k.certificate(left); !strings.Contains(got, want) || (want == "") != (got == "") {
 			t.Errorf("%v: %q", left, got)
 		}
 	}

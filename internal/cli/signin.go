@@ -18,7 +18,9 @@ type signInConfig struct {
 	Keytab   string   `yaml:"keytab_file" help:"Kerberos: keytab of the service account, in the place of password_file"`
 	SPN      string   `yaml:"spn" example:"HTTP/mail.example.com" help:"Kerberos: name of the service, where it is not HTTP/ and the host of the URL"`
 	EPA      string   `yaml:"epa" default:"auto" allowed:"auto off" help:"NTLM and Kerberos: off leaves the channel binding of Extended Protection out, for a load balancer with a certificate of its own"`
-	TokenURL string   `yaml:"token_url" example:"https://login.microsoftonline.com/TENANT/oauth2/v2.0/token" help:"OAuth: where tokens come from; username is the client id, password_file holds the client secret"`
+	CertFile string   `yaml:"certificate_file" help:"OAuth: PEM file of the certificate by which the application signs in, in the place of password_file"`
+	KeyFile  string   `yaml:"key_file" help:"OAuth: PEM file of the certificate's RSA key, without a passphrase; empty: it stands in certificate_file"`
+	TokenURL string   `yaml:"token_url" example:"https://login.microsoftonline.com/TENANT/oauth2/v2.0/token" help:"OAuth: where tokens come from; username is the client id, password_file holds the client secret, or certificate_file names the certificate"`
 	Scope    string   `yaml:"scope" example:"https://outlook.office365.com/.default" help:"OAuth: scope of the tokens"`
 }
 
@@ -27,6 +29,8 @@ type standbyConfig struct {
 	Username     string `yaml:"username" example:"EXAMPLE\\svc-koyomi2" help:"The second account; empty: there is none"`
 	PasswordFile string `yaml:"password_file" example:"/etc/koyomi/exchange-password2" help:"File that holds its password and nothing else"`
 	Keytab       string `yaml:"keytab_file" help:"Kerberos: its keytab, in the place of password_file"`
+	CertFile     string `yaml:"certificate_file" help:"OAuth: its certificate, in the place of password_file"`
+	KeyFile      string `yaml:"key_file" help:"OAuth: its certificate's key; empty: it stands in certificate_file"`
 }
 
 // proxyConfig is an HTTP proxy.
@@ -58,12 +62,19 @@ func (c *exchangeConfig) checkSignIn() error {
 		return errors.New("exchange.sign_in.realm is missing")
 	case s.Scheme != "kerberos" && (s.Keytab != "" || c.Standby.Keytab != ""):
 		return errors.New("exchange.sign_in.keytab_file goes with scheme kerberos")
-	case s.Scheme == "oauth":
+	case s.Scheme != "oauth" && (s.CertFile != "" || c.Standby.CertFile != ""):
+		return errors.New("exchange.sign_in.certificate_file goes with scheme oauth")
+	case s.KeyFile != "" && s.CertFile == "", c.Standby.KeyFile != "" && c.Standby.CertFile == "":
+		return errors.New("exchange.sign_in.key_file goes with certificate_file")
+	case s.CertFile != "" && c.PasswordFile != "":
+		return errors.New("exchange: password_file and sign_in.certificate_file are two ways to sign in; name one")
+	case c.Standby.Username != "" && c.Standby.PasswordFile == "" && c.Standby.Keytab == "" && c.Standby.CertFile == "":
+		return errors.New("exchange.standby.password_file is missing")
+	}
+	if s.Scheme == "oauth" {
 		if err := needURL("exchange.sign_in.token_url", s.TokenURL); err != nil {
 			return err
 		}
-	case c.Standby.Username != "" && c.Standby.PasswordFile == "" && c.Standby.Keytab == "":
-		return errors.New("exchange.standby.password_file is missing")
 	}
 	if c.Proxy.Username != "" && c.Proxy.PasswordFile == "" {
 		return errors.New("exchange.proxy.password_file is missing")
@@ -74,12 +85,15 @@ func (c *exchangeConfig) checkSignIn() error {
 // signIn fills in how the accounts sign in.
 func (c *exchangeConfig) signIn(x *exchange.Options) {
 	s := c.SignIn
-	x.KeytabFile = s.Keytab
+	x.KeytabFile, x.CertificateFile, x.KeyFile = s.Keytab, s.CertFile, s.KeyFile
 	x.SignIn = exchange.SignIn{
 		Scheme: schemeOf(s.Scheme), Realm: s.Realm, KDCs: s.KDC, SPN: s.SPN, NoBinding: s.EPA == "off", TokenURL: s.TokenURL, Scope: s.Scope,
 	}
 	if c.Standby.Username != "" {
-		x.Standby = &exchange.Login{Username: c.Standby.Username, PasswordFile: c.Standby.PasswordFile, KeytabFile: c.Standby.Keytab}
+		x.Standby = &exchange.Login{
+			Username: c.Standby.Username, PasswordFile: c.Standby.PasswordFile, KeytabFile: c.Standby.Keytab,
+			CertificateFile: c.Standby.CertFile, KeyFile: c.Standby.KeyFile,
+		}
 	}
 	x.Proxy = exchange.Proxy{
 		URL: c.Proxy.URL, Scheme: schemeOf(c.Proxy.Scheme),
@@ -113,9 +127,9 @@ func (c *exchangeConfig) options(env *environment, log *slog.Logger) (exchange.O
 }
 
 // secrets looks at the files of secrets. A password that systemd gives is taken
-// as it is; with a keytab there need not be one.
+// as it is; with a keytab or a certificate there need not be one.
 func (c *exchangeConfig) secrets(env *environment, x *exchange.Options) error {
-	if c.SignIn.Keytab == "" {
+	if c.SignIn.Keytab == "" && c.SignIn.CertFile == "" {
 		password, err := readSecret(env, "exchange.password_file", c.PasswordFile, exchangeCredential)
 		if err != nil {
 			return err
@@ -126,6 +140,8 @@ func (c *exchangeConfig) secrets(env *environment, x *exchange.Options) error {
 	}
 	for _, f := range []struct{ key, file string }{
 		{"exchange.sign_in.keytab_file", c.SignIn.Keytab}, {"exchange.standby.keytab_file", c.Standby.Keytab},
+		{"exchange.sign_in.certificate_file", c.SignIn.CertFile}, {"exchange.sign_in.key_file", c.SignIn.KeyFile},
+		{"exchange.standby.certificate_file", c.Standby.CertFile}, {"exchange.standby.key_file", c.Standby.KeyFile},
 		{"exchange.standby.password_file", c.Standby.PasswordFile}, {"exchange.proxy.password_file", c.Proxy.PasswordFile},
 	} {
 		if f.file == "" {

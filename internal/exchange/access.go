@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 
 	"github.com/koyomi-cal/koyomi/ews"
@@ -16,6 +17,8 @@ type Access struct {
 	// Client calls Options.URL; where servers are found by Autodiscover it calls
 	// none, and its At gives the client of one that was found.
 	Client *ews.Client
+	// Certificate is that by which the account gets its tokens, or nil.
+	Certificate *x509.Certificate
 }
 
 // Accesses returns the service accounts in the order in which they are used.
@@ -30,7 +33,15 @@ func (x *Exchange) Accesses() ([]Access, error) {
 				return nil, err
 			}
 		}
-		all = append(all, Access{l.Username, client})
+		a := Access{Username: l.Username, Client: client}
+		if l.CertificateFile != "" {
+			c, err := x.certificateOf(l)
+			if err != nil {
+				return nil, err
+			}
+			a.Certificate = c.Leaf
+		}
+		all = append(all, a)
 	}
 	return all, nil
 }

@@ -2,7 +2,9 @@ package exchange
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -31,6 +33,15 @@ type Login struct {
 	PasswordFile string // looked at every five seconds
 	Password     ews.Secret
 	KeytabFile   string // of Kerberos, in the place of the password; looked at, too
+	// CertificateFile is for OAuth, in the place of the password: a certificate in
+	// PEM, and its RSA key in KeyFile or, where that is empty, behind it. Both are
+	// looked at, too.
+	CertificateFile, KeyFile string
+}
+
+// files are those that the login is made of.
+func (l Login) files() []string {
+	return []string{l.PasswordFile, l.KeytabFile, l.CertificateFile, l.KeyFile}
 }
 
 // Proxy is an HTTP proxy in front of Exchange. The zero value is none.
@@ -45,7 +56,7 @@ const testEvery = time.Hour
 
 // logins returns the accounts in the order in which they are used.
 func (o *Options) logins() []Login {
-	list := []Login{{o.Username, o.PasswordFile, o.Password, o.KeytabFile}}
+	list := []Login{{o.Username, o.PasswordFile, o.Password, o.KeytabFile, o.CertificateFile, o.KeyFile}}
 	if o.Standby != nil {
 		list = append(list, *o.Standby)
 	}
@@ -55,13 +66,13 @@ func (o *Options) logins() []Login {
 // readSecrets reads the files of all secrets.
 func (x *Exchange) readSecrets() error {
 	for _, l := range append(x.opt.logins(), x.opt.Proxy.Login) {
-		for _, name := range []string{l.PasswordFile, l.KeytabFile} {
+		for _, name := range l.files() {
 			if name == "" {
 				continue
 			}
 			data, err := os.ReadFile(name)
 			if err != nil {
-				return fmt.Errorf("the file with the Exchange password cannot be read: %w", err)
+				return fmt.Errorf("the file with the Exchange password, keytab or certificate cannot be read: %w", err)
 			}
 			x.files[name] = data
 		}
@@ -116,15 +127,33 @@ func (x *Exchange) credentialsOf(l Login) (ews.Credentials, error) {
 		c.Negotiator, c.Password = n, ews.Secret{}
 	case ews.OAuth:
 		c.Tokens = &ews.TokenEndpoint{URL: o.TokenURL, Scope: o.Scope}
+		if l.CertificateFile != "" {
+			certificate, err := x.certificateOf(l)
+			if err != nil {
+				return c, err
+			}
+			c.Tokens.Certificate, c.Password = certificate, ews.Secret{}
+		}
 	}
 	return c, nil
+}
+
+// certificateOf makes of its files the certificate of a login.
+func (x *Exchange) certificateOf(l Login) (*tls.Certificate, error) {
+	c, err := tls.X509KeyPair(x.files[l.CertificateFile], x.files[cmp.Or(l.KeyFile, l.CertificateFile)])
+	if err != nil {
+		return nil, fmt.Errorf("exchange: the certificate and key for OAuth cannot be used; both are PEM, the key without a passphrase, and it is the certificate's own: %w", err)
+	}
+	return &c, nil
 }
 
 // fingerprint is what a refused secret is recognised by.
 func (x *Exchange) fingerprint(l Login) string {
 	secret := l.Username + "\x00" + x.passwordOf(l).Reveal()
-	if l.KeytabFile != "" {
-		secret += "\x00" + string(x.files[l.KeytabFile])
+	for _, name := range []string{l.KeytabFile, l.CertificateFile, l.KeyFile} {
+		if name != "" {
+			secret += "\x00" + string(x.files[name])
+		}
 	}
 	return secret
 }
@@ -132,15 +161,18 @@ func (x *Exchange) fingerprint(l Login) string {
 // renew takes up new content of secrets' files and reports whether there is any.
 func (x *Exchange) renew() (renewed bool) {
 	for i, l := range x.opt.logins() {
-		password, keytab := x.changed(l.PasswordFile), x.changed(l.KeytabFile)
-		if !password && !keytab {
+		changed := false
+		for _, name := range l.files() {
+			changed = x.changed(name) || changed
+		}
+		if !changed {
 			continue
 		}
 		x.mu.Lock()
 		c, err := x.credentialsOf(l)
 		x.mu.Unlock()
 		if err != nil {
-			x.log.Warn("the new content of a password or keytab file is of no use; what was there before stays", "error", err)
+			x.log.Warn("the new content of a password, keytab or certificate file is of no use; what was there before stays", "error", err)
 			continue
 		}
 		x.accounts[i].SetCredentials(c)

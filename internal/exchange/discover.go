@@ -243,7 +243,7 @@ func (x *Exchange) keepPolicy(ctx context.Context) {
 }
 
 func (x *Exchange) readPolicy(ctx context.Context, base *ews.Client) bool {
-	policy, err := x.Lockout(ctx, Access{x.usernameOf(base), base})
+	policy, err := x.Lockout(ctx, Access{Username: x.usernameOf(base), Client: base})
 	if err != nil {
 		x.log.Warn("the directory's lockout policy cannot be read; a refused password rests for the configured time", "error", err)
 		return false

@@ -32,11 +32,14 @@ type Options struct {
 	PasswordFile string
 	Password     ews.Secret
 	KeytabFile   string // of Kerberos, in the place of the password
-	SignIn       SignIn
-	Standby      *Login // a second account; nil: none
-	Proxy        Proxy
-	CAFile       string // looked at like the password file
-	RootCAs      *x509.CertPool
+	// CertificateFile and KeyFile are of OAuth, in the place of the password, see
+	// Login.
+	CertificateFile, KeyFile string
+	SignIn                   SignIn
+	Standby                  *Login // a second account; nil: none
+	Proxy                    Proxy
+	CAFile                   string // looked at like the password file
+	RootCAs                  *x509.CertPool
 
 	Timeout       time.Duration  // of one request; default 60 s
 	AuthHold      time.Duration  // how long a refused password is not used; default 30 min
