@@ -22,17 +22,19 @@ type table struct {
 	own      []provider // self-hosted services, tried on unknown hosts
 	wrappers *wrapperIndex
 	labels   *labelIndex
-	brands   []string // names that look-alike hosts imitate
+	brands   []string        // names that look-alike hosts imitate
+	domains  map[string]bool // registrable domains that services own
 	drawn    *strings.Replacer
 }
 
 var common = sync.OnceValue(func() *table {
-	t := &table{byHost: map[string][]hostRule{}, own: selfHosted(), wrappers: wrappers(), labels: labelWords(), drawn: drawnAlike(),
+	t := &table{byHost: map[string][]hostRule{}, domains: map[string]bool{}, own: selfHosted(), wrappers: wrappers(), labels: labelWords(), drawn: drawnAlike(),
 		brands: []string{"zoom", "webex", "teams", "gotomeeting", "bluejeans", "whereby", "ringcentral", "jit.si", "meet.google"}}
 	rows := providers()
 	for i := range rows {
 		for host := range strings.FieldsSeq(rows[i].hosts) {
 			add(t.byHost, &rows[i], host)
+			t.domains[domain(strings.TrimLeft(host, "*."))] = true
 		}
 	}
 	return t
@@ -127,7 +129,7 @@ func (r *registry) judge(a address) verdict {
 	if v = r.judgeOwn(a); v.kind != unknown {
 		return v
 	}
-	if brand := r.lookAlike(a.host); brand != "" {
+	if brand := r.lookAlike(a.host); brand != "" && !r.domains[domain(a.host)] {
 		return verdict{kind: refused, why: "the host " + domain(a.host) + " only looks like " + brand}
 	}
 	return v
@@ -184,23 +186,8 @@ func (r *registry) judgeOwn(a address) verdict {
 	}
 	for i := range r.own {
 		p := &r.own[i]
-		switch p.name {
-		case "jitsi":
-			if !hasLabel(a.host, "jitsi") {
-				continue
-			}
-		case "skype4b":
-			if !hasLabel(a.host, "meet") && !hasLabel(a.host, "lync") && !hasLabel(a.host, "skype") {
-				continue
-			}
-		case "nextcloudtalk":
-			if !strings.HasPrefix(a.path, "/index.php/") && !hasLabel(a.host, "cloud") && !hasLabel(a.host, "nextcloud") && !hasLabel(a.host, "nc") && !hasLabel(a.host, "talk") {
-				continue
-			}
-		case "element":
-			if !hasLabel(a.host, "call") {
-				continue
-			}
+		if p.labels != "" && !hasOneLabel(a.host, p.labels) {
+			continue
 		}
 		if v := p.judge(a); v.kind != unknown {
 			v.why += ", by its shape"
@@ -208,6 +195,16 @@ func (r *registry) judgeOwn(a address) verdict {
 		}
 	}
 	return verdict{}
+}
+
+// hasOneLabel reports whether a host has one of several labels.
+func hasOneLabel(host, labels string) bool {
+	for word := range strings.FieldsSeq(labels) {
+		if hasLabel(host, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasLabel reports whether a host has a label below its registrable domain
@@ -342,9 +339,9 @@ func segment(want, got string) (id string, ok bool) {
 	}
 	switch want[open:] {
 	case "{any}":
-		return "", true
+		return "", !isFile(got)
 	case "{room}":
-		return unescape(got), true
+		return unescape(got), !isFile(got)
 	case "{id}":
 		if !allOf(got, func(c byte) bool { return isDigit(c) || c == '-' || c == '+' || c == '%' }) {
 			return "", false
@@ -366,6 +363,20 @@ func segment(want, got string) (id string, ok bool) {
 		return got, len(got) >= 6 && len(got) <= 8 && allOf(got, func(c byte) bool { return isDigit(c) || c >= 'A' && c <= 'Z' })
 	}
 	return "", false
+}
+
+// isFile reports whether a path segment is the name of a file that every
+// host has and no meeting.
+func isFile(s string) bool {
+	i := strings.LastIndexByte(s, '.')
+	if i < 0 {
+		return false
+	}
+	switch strings.ToLower(s[i+1:]) {
+	case "png", "ico", "svg", "jpg", "jpeg", "gif", "webp", "css", "js", "json", "pdf", "ics", "xml", "txt", "html", "htm", "zip", "dmg", "exe", "msi", "pkg", "mp4":
+		return true
+	}
+	return false
 }
 
 // isCode reports whether s is made of groups joined by "-", as the names of

@@ -298,6 +298,9 @@ func (r *registry) addRules(rules *Rules) {
 // shapesOf gathers how a provider's links look on whatever host.
 func shapesOf(name string) *provider {
 	all := &provider{name: name}
+	if name == "other" {
+		return all // many services, each with its own
+	}
 	for _, rows := range [][]provider{selfHosted(), providers()} {
 		for _, p := range rows {
 			if p.name == name {

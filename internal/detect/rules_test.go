@@ -31,7 +31,7 @@ func TestRules(t *testing.T) {
 	for link, want := range map[string]string{
 		"https://talk.example.org/weekly":                                     "jitsi weekly",
 		"https://vc.example.com/webapp/m/ann.lee":                             "pexip ann.lee",
-		"https://vc.example.com/webapp3/conference/ann.lee":                   "",
+		"https://vc.example.com/portal/ann.lee":                               "",
 		"https://learn.example.com/b/ann-abc-def-ghi":                         "bigbluebutton ",
 		"https://a.learn.example.com/b/ann-abc-def-ghi":                       "bigbluebutton ",
 		"https://learn.example.com.evil.example/b/x":                          "",

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 )
 
@@ -120,7 +121,7 @@ func (s *search) address(f *flat, addr string, src span, at int, scheme bool, va
 	if (host == "m.webex.com" || under(host, "plcm.vc")) && !strings.Contains(name, ".") {
 		if s.cvi != "" && strings.HasSuffix(s.cvi, "@"+host) {
 			addr = s.cvi
-		} else if id := firstOf(values, videoID); id != "" {
+		} else if id := cmp.Or(firstOf(values, videoID), numberBelow(f.text[min(at+len(addr), len(f.text)):])); id != "" {
 			addr = id + "." + addr
 		}
 		why += ", of a video interoperability service"
@@ -129,6 +130,27 @@ func (s *search) address(f *flat, addr string, src span, at int, scheme bool, va
 	if len(s.out.Candidates) < maxFound {
 		s.out.Candidates = append(s.out.Candidates, Candidate{Provider: "sip", SIP: s.out.SIP, Field: f.field, Start: src.from, End: src.to, Score: 10*strength(f.field) - 50, Why: []string{why}})
 	}
+}
+
+// numberBelow returns the number on one of the two lines below a tenant key:
+// the video id, whatever the language calls it.
+func numberBelow(text []byte) string {
+	for range 3 {
+		line, rest, ok := bytes.Cut(text[:min(len(text), 512)], []byte("\n"))
+		if i := bytes.IndexByte(line, ':'); i >= 0 && bytes.IndexByte(line, '@') < 0 {
+			for i < len(line) && !isDigit(line[i]) {
+				i++
+			}
+			if d, _ := digitGroup(line[i:]); len(d) >= 9 && len(d) <= 12 {
+				return d
+			}
+		}
+		if !ok {
+			break
+		}
+		text = rest
+	}
+	return ""
 }
 
 // sipReason says why an address is a meeting's, empty if it is not.
