@@ -24,6 +24,29 @@ type Draft struct {
 	ShowAs            string // free, tentative, busy, oof, elsewhere; empty: busy
 }
 
+// ItemID names an item at a state: an id, and a change key that stands for what
+// it holds.
+type ItemID struct{ ID, ChangeKey string }
+
+// Amendment changes an existing meeting of one's own; nil and zero leave things
+// as they are. Start and End go together.
+type Amendment struct {
+	ID, ChangeKey     string
+	Subject, Location *string
+	Start, End        time.Time
+	TimeZone          string     // with Start
+	Attendees         []Attendee // all who are invited from now on; nil: unchanged
+}
+
+// String prints nothing that a person wrote.
+func (a Amendment) String() string { return "amendment" }
+
+// Format prints like String, whatever the verb.
+func (a Amendment) Format(f fmt.State, _ rune) { fmt.Fprint(f, "amendment") }
+
+// LogValue prints like String.
+func (a Amendment) LogValue() slog.Value { return slog.StringValue("amendment") }
+
 // Frequency is how a series repeats (RFC 5545 3.3.10 FREQ).
 type Frequency string
 

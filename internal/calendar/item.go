@@ -169,6 +169,7 @@ type Item struct {
 
 	Exceptions []Occurrences // of a master: its modified occurrences
 	Last       time.Time     // of a master: end of its last occurrence; zero: unknown or endless
+	Recurrence string        // of a master: its rule (RFC 5545, section 3.3.10); empty: unknown
 }
 
 // Occurrences names one modified occurrence of a master.

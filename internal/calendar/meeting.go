@@ -73,6 +73,15 @@ type Head struct {
 	Series      bool         `json:"series,omitempty"`
 	OBTP        OBTP         `json:"obtp,omitzero"`
 	Notice      string       `json:"notice,omitempty"` // machine-readable state for the organiser, e.g. "sending-not-confirmed"
+	Waiting     Waiting      `json:"waiting,omitzero"` // with the notices "service-unavailable" and "service-quota"
+}
+
+// Waiting says for which meeting service an invitation waits: "waiting for
+// Webex since 10:02, retry 10:12".
+type Waiting struct {
+	Service string    `json:"service"`
+	Since   time.Time `json:"since"`
+	Retry   time.Time `json:"retry,omitzero"` // zero: not known
 }
 
 // String prints nothing that a person wrote.

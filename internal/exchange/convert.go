@@ -60,7 +60,7 @@ func toItem(e *ews.CalendarItem, f folder, maxBody int) calendar.Item {
 		RightsManaged:  e.RightsManaged(), Signed: e.Signed(),
 		HasAttachments: e.HasAttachments, Size: e.Size,
 		Marker: toMarker(e), Properties: toProperties(e),
-		Last: lastEnd(e),
+		Last: lastEnd(e), Recurrence: toRule(e),
 	}
 	if e.Organizer != nil {
 		it.Organizer = toPerson(*e.Organizer)
@@ -180,6 +180,8 @@ func toShowAs(s ews.FreeBusyStatus) string {
 		return "tentative"
 	case ews.OOF:
 		return "oof"
+	case ews.NoData:
+		return "nodata"
 	case ews.WorkingElsewhere:
 		return "elsewhere"
 	}
