@@ -114,6 +114,27 @@ func TestCheckWriteCleansUpAfterFailure(t *testing.T) {
 	}
 }
 
+// TestCheckWriteLong: the life of a subscription is looked for where that is
+// asked for, and what fails there is said with its code.
+func TestCheckWriteLong(t *testing.T) {
+	t.Parallel()
+	for _, long := range []bool{false, true} {
+		s := simulator(t)
+		s.AddMailbox("b@example.com", "B")
+		s.Fail(ewstest.Fault{Op: "Subscribe", Skip: 2, Code: "ErrorExceededSubscriptionCount"}) // behind those of the steps
+		args := []string{"--config", checkConfig(t, s.URL, "password"), "--write", "--yes", "--wait", "10ms"}
+		if long {
+			args = append(args, "--long")
+		}
+		code, steps := checkJSON(t, append(args, "aya@example.com", "b@example.com")...)
+		last := steps[len(steps)-1]
+		if failed := code == 1 && last.Step == "canary" && last.Code == "ErrorExceededSubscriptionCount" && strings.Contains(last.Cause, "wait for subscriptions to end"); failed != long {
+			t.Errorf("--long is %v: exit code %d, %+v", long, code, last)
+		}
+		nothingLeft(t, s)
+	}
+}
+
 func TestCheckWriteRefuses(t *testing.T) {
 	t.Parallel()
 	s := simulator(t)
