@@ -228,6 +228,9 @@ func quotedPrintable(src string) bool {
 		if i+1 >= len(src) || !upperHex(src[i]) || !upperHex(src[i+1]) {
 			return false
 		}
+		if c := byte(unhex(src[i])<<4 | unhex(src[i+1])); isAlnum(c) || c < ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return false // nobody escapes a letter, but "conference=4711" looks like it
+		}
 		escapes++
 	}
 	return soft > 0 && soft+escapes > 1 || escapes > 1
