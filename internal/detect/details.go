@@ -16,7 +16,7 @@ func (s *search) details() {
 	s.dialin(values)
 	s.sip(values)
 	s.h323()
-	if s.out.MeetingID == "" && s.out.SIP != "" {
+	if s.out.MeetingID == "" && s.out.SIP != "" && s.out.Provider != "teams" {
 		name, _, _ := strings.Cut(s.out.SIP, "@")
 		if id, _, _ := strings.Cut(name, "."); len(id) >= 6 && allOf(id, isDigit) {
 			s.out.MeetingID = id
@@ -57,7 +57,7 @@ func (s *search) meetingID(values []value) {
 			}
 		}
 	}
-	s.out.MeetingID = linked
+	s.out.MeetingID, _, _ = strings.Cut(linked, "@") // without the domain of an alias
 }
 
 // passcode takes the first printed passcode that is not for phones only, else
@@ -66,7 +66,7 @@ func (s *search) passcode(values []value) {
 	a, ok := parse(s.out.URL)
 	linked := strings.ReplaceAll(percent(a.query("pw")), "+", " ")
 	for _, v := range values {
-		if v.class == passcode {
+		if v.class == passcode && v.text != s.out.MeetingID {
 			if s.out.Passcode = v.text; strings.Contains(linked, " ") && strings.HasPrefix(string(v.flat.text[v.at:]), linked) {
 				s.out.Passcode = linked // of several words
 			}
@@ -86,5 +86,9 @@ func (s *search) passcode(values []value) {
 			s.out.Passcode = v.text
 			return
 		}
+	}
+	switch s.out.Provider {
+	case "pexip", "cms", "bigbluebutton", "starleaf", "lifesize":
+		s.out.Passcode = firstOf(values, phonePIN) // these ask everybody for a PIN
 	}
 }

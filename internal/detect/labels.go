@@ -19,6 +19,7 @@ const (
 	phonePIN         // what a caller types
 	videoID          // a video system's part of an address
 	hostOnly         // what only the host uses
+	typed            // what one is told to enter: a PIN if "#" or "as the … PIN" follows
 )
 
 // value is a labelled value.
@@ -51,9 +52,9 @@ func labelWords() *labelIndex {
 		{hostOnly, "host key|host pin|host code|host passcode|moderator|leader|organizer pin|organiser pin|hostschlüssel|host-kennnummer|clé de l'hôte|clé d'hôte|clave de anfitrión|chiave host|chave de anfitrião|hostsleutel|värdnyckel|ключ хоста|클라이언트 키|호스트 키|主持人金鑰|主持人密|主持人密钥|ホストキー|ホスト キー|chairperson|presenter"},
 		{hostOnly, "password reset|reset password|reset dial-in|webinar password link"},
 		{phoneCode, "phone passcode|phone password|telephone passcode|telephone password|audio passcode|sip password|sip passcode|sip-passwort|sip-salasana|sip 비밀번호|sip密|sip パスワード|sipパスワード|mot de passe sip|contraseña sip|password sip|senha sip|" +
-			"participant passcode|attendee passcode|numeric passcode|numeric password|video system passcode|video system password|h.323/sip pas|h.323 pas|passcode telefon|kenncode telefon|from phones|from video systems|videosystem|from a phone"},
+			"numeric passcode|numeric password|video system passcode|video system password|h.323/sip pas|h.323 pas|passcode telefon|kenncode telefon|from phones|from video systems|videosystem|from a phone|password for audio|password for video|passwort für audio|passwort für video"},
 		{videoID, "video id|video-id|vtc|video conference id|videokonferenz-id|id vidéo|id de vídeo|id de video|id video|ビデオ id|ビデオid|视频 id|視訊 id|비디오 id|videoconference id|video conferencing id|id de videoconferencia|id de conférence vidéo|videokonferenskod|id de la vidéo|id. de vídeo|id. de video|id do vídeo|videon tunnus|identyfikator wideo|id videa|идентификатор видео|ідентифікатор відео|video kimliği|視訊識別碼|視訊會議識別碼|视频会议 id|מזהה וידאו|معرف الفيديو"},
-		{phonePIN, "phone conference id|conference id|konferenz-id|telefonkonferenz-id|id de conférence|id de conferencia|id conferenza|id da conferência|会議 id (電話)|電話会議 id|电话会议 id|conferentie-id|konferens-id|konference-id|id konferencji|id konference|=pin|pin-code|pin code|pincode|codice pin|attendee pin|meeting pin|conference code|participant code|participant pin|conf id|konferensnummer|telefonische vergadering|telefonkonferanse-id|puhelinneuvottelun tunnus|konferencji telefonicznej|id telefonické konference|телефонной конференции|телефонної конференції|telefon konferansı kimliği|電話會議識別碼|מזהה ועידת טלפון|מזהה ועידה|معرف مؤتمر الهاتف|conferencia telefónica|conférence téléphonique|conferenza telefonica|conferência por telefone|전화 회의 id"},
+		{phonePIN, "phone conference id|conference id|konferenz-id|telefonkonferenz-id|id de conférence|id de conferencia|id conferenza|id da conferência|会議 id (電話)|電話会議 id|电话会议 id|conferentie-id|konferens-id|konference-id|id konferencji|id konference|=pin|pin-code|pin code|pincode|codice pin|attendee pin|meeting pin|conference code|participant code|participant pin|conf id|konferensnummer|telefonische vergadering|telefonkonferanse-id|puhelinneuvottelun tunnus|konferencji telefonicznej|id telefonické konference|телефонной конференции|телефонної конференції|telefon konferansı kimliği|電話會議識別碼|מזהה ועידת טלפון|מזהה ועידה|معرف مؤتمر الهاتف|conferencia telefónica|conférence téléphonique|conferenza telefonica|conferência por telefone|전화 회의 id|teilnehmercode|teilnehmer-code|teilnehmer-pin|konferenzcode|konferenz-pin|einwahlcode|einwahl-pin|code participant|code de conférence|code pin|código de participante|código de conferencia|código pin|codice partecipante|codice conferenza|deelnemerscode|deelnemercode|pincode|deltagerkode|deltagarkod|osallistujakoodi|kod uczestnika|kód účastníka|код участника|katılımcı kodu|参加者コード|会議コード|参会码|參加者代碼|참가자 코드"},
 		{accessCode, "access code|accesscode|zugriffscode|zugangscode|zugangsnummer|code d'accès/id|アクセスコード|アクセス コード|访问码|接入码|存取碼|액세스 코드|código de acceso/id|codice di accesso/id|código de acesso/id|käyttökoodi|åtkomstkod/|toegangscode/|event number|code d'accès à la|codice di accesso:"},
 		{passcode, "passcode|pass code|password|passwort|kennwort|kenncode|meeting key|meeting password|event password|session password|contraseña|clave|código de acceso|codigo de acceso|código secreto|mot de passe|code secret|code d'accès|codice di accesso|codice d'accesso|" +
 			"senha|código de acesso|palavra-passe|wachtwoord|toegangscode|lösenord|lösenkod|åtkomstkod|passord|tilgangskode|adgangskode|adgangskod|salasana|tunnuskoodi|pääsykoodi|hasło|kod dostępu|heslo|přístupový kód|prístupový kód|jelszó|azonosítókód|parola|geçiş kodu|şifre|" +
@@ -114,7 +115,7 @@ const maxLabel = 72
 // values reads the labelled values of a flat.
 func (s *search) values(f *flat) (found []value) {
 	last := 0 // behind the previous label
-	defer func() { found = append(found, s.unmarked(f)...) }()
+	defer func() { found = append(append(found, s.unmarked(f)...), s.ownLines(f)...) }()
 	for at := 0; len(found) < 4*maxFound; {
 		i := bytes.IndexByte(f.text[at:], ':')
 		if i < 0 {
@@ -160,7 +161,10 @@ func (s *search) unmarked(f *flat) (found []value) {
 		if c == noClass {
 			continue
 		}
-		if d, n := digitGroup(f.text[at:min(len(f.text), at+40)]); len(d) >= 4 {
+		if d, n := digitGroup(f.text[at:min(len(f.text), at+40)]); len(d) >= 4 && (c != typed || isTyped(f.text[at+n:])) {
+			if c == typed {
+				c = phonePIN
+			}
 			found = append(found, value{c, d, at, f})
 			at += n
 		}
@@ -172,7 +176,7 @@ func (s *search) unmarked(f *flat) (found []value) {
 // behind them.
 func unmarkedLabel(text []byte) class {
 	for _, w := range []labelWord{{class: passcode, word: "passcode "}, {class: passcode, word: "password "}, {class: accessCode, word: "access code "}, {class: phonePIN, word: "participant code "}, {class: phonePIN, word: "conference id "},
-		{class: phonePIN, word: "conference code "}, {class: phonePIN, word: "pin "}, {class: meetingID, word: "meeting id "}, {class: meetingID, word: "meeting number "}} {
+		{class: phonePIN, word: "conference code "}, {class: phonePIN, word: "pin "}, {class: meetingID, word: "meeting id "}, {class: meetingID, word: "meeting number "}, {class: typed, word: "enter "}} {
 		i := len(text) - len(w.word)
 		if i < 0 || text[len(text)-2]|0x20 != w.word[len(w.word)-2] || !strings.EqualFold(string(text[i:]), w.word) {
 			continue
@@ -183,6 +187,50 @@ func unmarkedLabel(text []byte) class {
 		return w.class
 	}
 	return noClass
+}
+
+// isTyped reports whether what follows a number says that a caller types it.
+func isTyped(after []byte) bool {
+	after = bytes.ToLower(after[:min(len(after), 40)])
+	if i := bytes.IndexByte(after, '\n'); i >= 0 {
+		after = after[:i]
+	}
+	return bytes.HasPrefix(after, []byte("#")) || bytes.HasPrefix(after, []byte(" as ")) && bytes.Contains(after, []byte("pin"))
+}
+
+// maxLabelLine bounds the length in bytes of a line that is a label without a
+// colon, as the heads of cells in a table are.
+const maxLabelLine = 48
+
+// ownLines reads values that stand on a line of their own below a line that is
+// their label.
+func (s *search) ownLines(f *flat) (found []value) {
+	above := noClass
+	f.lines(func(l span) bool {
+		line := bytes.TrimSpace(f.text[l.from:min(l.to, l.from+2*maxLabelLine)])
+		f.steps += len(line)
+		if len(line) == 0 {
+			return true
+		}
+		c := above
+		above = noClass
+		switch {
+		case c != noClass && l.to-l.from < 2*maxLabelLine:
+			if v := readValue(c, line, false); v != "" && bytes.IndexByte(line, ' ') < 0 && bytes.IndexByte(line, ':') < 0 && strings.ContainsAny(v, "0123456789") {
+				at := l.from + bytes.Index(f.text[l.from:l.to], line)
+				found = append(found, value{c, v, at, f})
+			} else if d, n := digitGroup(line); len(d) >= 4 && len(bytes.TrimRight(line[n:], "# ")) == 0 && c != passcode {
+				at := l.from + bytes.Index(f.text[l.from:l.to], line)
+				found = append(found, value{c, d, at, f})
+			}
+		case l.to-l.from <= maxLabelLine && !bytes.ContainsAny(line, ".:?!@0123456789") && bytes.Count(line, []byte(" ")) <= 4:
+			if c := s.classify(string(line)); c != hostOnly {
+				above = c
+			}
+		}
+		return len(found) < maxFound
+	})
+	return found
 }
 
 // labelBegin finds where a label begins that ends at to.

@@ -386,7 +386,7 @@ func continuation(text []byte, from, end int) (next, stop int) {
 	part := text[next:stop]
 	// The rest of a link stands alone on its line and looks like no word.
 	if stop < len(text) && text[stop] != '\n' && text[stop] != '\r' && text[stop] != '>' || len(part) == 0 || schemeAt(part) >= 0 || part[len(part)-1] == ':' ||
-		part[0] == '-' || part[0] == '*' || part[0] == '_' || part[0] == '(' || part[0] == '+' || !bytes.ContainsAny(part, "%=&?/_0123456789") {
+		part[0] == '-' || part[0] == '*' || part[0] == '_' || part[0] == '(' || part[0] == '+' || bytes.IndexByte(part, '@') > 0 && !bytes.ContainsAny(part, "%=&?/") || !bytes.ContainsAny(part, "%=&?/_0123456789") {
 		return 0, 0
 	}
 	return next, stop

@@ -156,7 +156,7 @@ func providers() []provider {
 		{name: "demodesk", hosts: ".demodesk.com", join: []string{"/{token}", "/meet/{any}"}, not: []refusal{{"/product/...", whyHelp}, {"/pricing", whyHelp}}},
 		{name: "doxyme", hosts: ".doxy.me", room: []string{"/{any}"}, not: []refusal{{"/en/...", whyHelp}, {"/sign-in", whyAccount}}},
 		{name: "zoho", hosts: "cliq.zoho.com cliq.zoho.eu cliq.zoho.in cliq.zoho.com.au cliq.zoho.jp cliq.zoho.sa cliq.zohocloud.ca", join: []string{"/meetings/{any}"}},
-		{name: "zoho", hosts: "meeting.zoho.com meeting.zoho.eu meeting.zoho.in meeting.zoho.com.au meeting.zoho.jp meeting.zoho.sa meeting.zohocloud.ca meet.zoho.com meet.zoho.eu meet.zoho.in meet.zoho.com.au meet.zoho.jp meet.zoho.sa meet.zohocloud.ca", join: []string{"/join?key", "/meeting/{any}", "/{code}", "/{token}"}, not: []refusal{{"/register", whyRegister}}},
+		{name: "zoho", hosts: "meeting.zoho.com meeting.zoho.eu meeting.zoho.in meeting.zoho.com.au meeting.zoho.jp meeting.zoho.sa meeting.zohocloud.ca meet.zoho.com meet.zoho.eu meet.zoho.in meet.zoho.com.au meet.zoho.jp meet.zoho.sa meet.zohocloud.ca", join: []string{"/join?key={id}", "/join?key", "/meeting/{any}", "/{code}", "/{token}"}, not: []refusal{{"/register", whyRegister}}},
 		{name: "teamviewer", hosts: "go.teamviewer.com", join: []string{"/v15/m{id}", "/v15/{any}", "/m/{any}", "/{any}/m{id}", "/meet/{any}"}},
 		{name: "protonmeet", hosts: "meet.proton.me", join: []string{"/join/{any}", "/u/{any}/join/{any}"}},
 		{name: "telemost", hosts: "telemost.yandex.ru telemost.yandex.com telemost.360.yandex.ru", join: []string{"/j/{id}"}},

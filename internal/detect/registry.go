@@ -210,6 +210,9 @@ func hasOneLabel(host, labels string) bool {
 // hasLabel reports whether a host has a label below its registrable domain
 // that begins with a word.
 func hasLabel(host, word string) bool {
+	if !strings.Contains(host, word) {
+		return false // most hosts: no need to ask for their registrable domain
+	}
 	reg := domain(host)
 	for label := range strings.SplitSeq(strings.TrimSuffix(host, reg), ".") {
 		if label == word || strings.HasPrefix(label, word) && len(label) <= len(word)+3 {

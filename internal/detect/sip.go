@@ -109,6 +109,10 @@ func (s *search) address(f *flat, addr string, src span, at int, scheme bool, va
 		return
 	}
 	why := s.sipReason(f, name, host, at, scheme)
+	below := numberBelow(f.text[min(at+len(addr), len(f.text)):])
+	if why == "" && below != "" && below == firstOf(values, videoID) {
+		why = "above the video id of a conference"
+	}
 	if why == "" {
 		if allOf(name, isDigit) && len(name) >= 4 {
 			s.reject(addr, "digits on a domain that is not listed for meetings: it may be a person's mail address")
@@ -121,10 +125,13 @@ func (s *search) address(f *flat, addr string, src span, at int, scheme bool, va
 	if (host == "m.webex.com" || under(host, "plcm.vc")) && !strings.Contains(name, ".") {
 		if s.cvi != "" && strings.HasSuffix(s.cvi, "@"+host) {
 			addr = s.cvi
-		} else if id := cmp.Or(firstOf(values, videoID), numberBelow(f.text[min(at+len(addr), len(f.text)):])); id != "" {
+		} else if id := cmp.Or(firstOf(values, videoID), below); id != "" {
 			addr = id + "." + addr
 		}
 		why += ", of a video interoperability service"
+	}
+	if host == "teams.bjn.vc" && below != "" && !strings.Contains(name, ".") {
+		addr = name + "." + below + "@" + host
 	}
 	s.out.SIP = strings.TrimSpace(addr)
 	if len(s.out.Candidates) < maxFound {
@@ -166,6 +173,12 @@ func (s *search) sipReason(f *flat, name, host string, at int, scheme bool) stri
 	}
 	if under(host, "webex.com") && host != "webex.com" && strings.Count(host, ".") == 2 && !mailbox(name) {
 		return "on a Webex site"
+	}
+	if strings.HasSuffix(s.cvi, "@"+host) {
+		return "on the domain of a video interoperability service"
+	}
+	if a, ok := parse(s.out.URL); ok && a.host == host && domain(host) != host && name == strings.ToLower(s.out.MeetingID) {
+		return "the room's own name on its own host"
 	}
 	number, _, _ := strings.Cut(name, ".")
 	if allOf(number, isDigit) && len(number) >= 5 && s.out.MeetingID == number {
@@ -217,6 +230,16 @@ func interop(a address) string {
 		conf, key := a.query("conf"), a.query("key")
 		if conf != "" && key != "" {
 			return conf + "." + key + "@t.plcm.vc"
+		}
+	case a.host == "pexip.me" && strings.HasPrefix(a.path, "/teams/"):
+		host, conf, _ := strings.Cut(a.path[len("/teams/"):], "/")
+		if conf = strings.TrimSuffix(conf, "/"); strings.Contains(host, ".") && len(conf) >= 6 && allOf(conf, isDigit) {
+			return conf + "@" + strings.ToLower(host)
+		}
+	case strings.EqualFold(strings.TrimSuffix(a.path, "/"), "/teams"):
+		conf, host := a.query("conf"), a.query("d")
+		if strings.Contains(host, ".") && len(conf) >= 6 && allOf(conf, isDigit) {
+			return conf + "@" + strings.ToLower(host)
 		}
 	}
 	return ""
