@@ -306,14 +306,14 @@ func (s *search) pox(ctx context.Context, p place, f form) (bool, *Error) {
 
 // post sends one request with credentials and returns the document of the
 // answer. Without a document, the rest says what becomes of the search.
-func (s *search) post(ctx context.Context, f form, op string, payload []byte, anchor string) (data []byte, done bool, stop *Error) {
+func (s *search) post(ctx context.Context, f form, op string, text []byte, anchor string) (data []byte, done bool, stop *Error) {
 	d := s.d
 	began := time.Now()
 	if d.opts.Trust.state(f.url) != HostAllowed { // the last look before credentials go out
 		s.note(f.method, f.url.String(), "", began, CodeHostPending, "the host is not allowed: no credentials were sent")
 		return nil, false, nil
 	}
-	c := &call{op: op, id: newGUID(), payload: payload}
+	c := &call{op: op, id: newGUID()}
 	ctx, cancel := context.WithTimeoutCause(ctx, d.opts.Timeout, errTimeout)
 	defer cancel()
 	req, err := d.request(ctx, f.url, c, anchor)
@@ -321,7 +321,7 @@ func (s *search) post(ctx context.Context, f form, op string, payload []byte, an
 		s.failed(f.method, f.url, HostAllowed, began, c.fail(CodeInvalid, "the request cannot be made", err))
 		return nil, false, nil
 	}
-	resp, failure := d.session.do(ctx, op, req, payload, false)
+	resp, failure := d.session.do(ctx, op, req, &payload{data: text}, false)
 	if failure != nil {
 		s.failed(f.method, f.url, HostAllowed, began, failure)
 		if class := failure.Class(); class == Auth || class == Canceled {

@@ -76,6 +76,7 @@ type Client struct {
 	account *Account
 	session *session
 
+	requests  shelf[request]      // in which requests are written
 	buffers   shelf[bytes.Buffer] // into which answers are read
 	unpackers shelf[gzip.Reader]
 	decoders  shelf[decoder]

@@ -24,29 +24,30 @@ type CreateItemRequest struct {
 // mailed it. Give the item a UID or a property of your own and look for it
 // before calling again.
 func (m *Mailbox) CreateItem(ctx context.Context, req CreateItemRequest) ([]ItemResult, error) {
-	send := req.Send
-	if send == "" {
-		send = SendToNone
-	}
 	return do(ctx, m, operation[[]ItemResult]{
-		name: "CreateItem",
-		write: func(r *request) {
-			if len(req.Items) == 0 {
-				r.refuse("there is no item to create")
-			}
-			r.Start("m:CreateItem", "SendMeetingInvitations", string(send))
-			r.folders("m:SavedItemFolderId", []FolderRef{req.Folder})
-			r.Start("m:Items")
-			for i := range req.Items {
-				r.calendarItem(&req.Items[i])
-			}
-			r.End()
-			r.End()
-		},
+		name: "CreateItem", write: req.write,
 		read: func(a answer) ([]ItemResult, error) {
 			return each(a, len(req.Items), func(msg *wire.Element, e *Error) ItemResult { return a.item(msg, e) }), nil
 		},
 	})
+}
+
+func (req CreateItemRequest) write(r *request) {
+	send := req.Send
+	if send == "" {
+		send = SendToNone
+	}
+	if len(req.Items) == 0 {
+		r.refuse("there is no item to create")
+	}
+	r.Start("m:CreateItem", "SendMeetingInvitations", string(send))
+	r.folders("m:SavedItemFolderId", []FolderRef{req.Folder})
+	r.Start("m:Items")
+	for i := range req.Items {
+		r.calendarItem(&req.Items[i])
+	}
+	r.End()
+	r.End()
 }
 
 // MeetingAction is what somebody does with a meeting ([MS-OXWSCDATA]

@@ -52,6 +52,7 @@ func once[T any](ctx context.Context, m *Mailbox, op operation[T], version strin
 	if err != nil {
 		return none, err
 	}
+	defer m.client.forget(call)
 	call.safe = op.safe
 	ticket, held := m.client.scheduler.enter(ctx, m.job(ctx, op.name, op.items))
 	if held != nil {
@@ -104,11 +105,17 @@ func (a answer) versionRefused() (refusal *Error) {
 	return refusal
 }
 
-// request is a request's body being written.
+// request is a request's body being written. Its memory is used again.
 type request struct {
 	wire.Writer
 	version string
 	err     error // what keeps the request from being made
+}
+
+// Reset makes the request empty.
+func (r *request) Reset() {
+	r.Writer.Reset()
+	r.version, r.err = "", nil
 }
 
 // refuse notes that the caller asks for what cannot be asked.
@@ -118,26 +125,33 @@ func (r *request) refuse(message string) {
 	}
 }
 
-// roomForID is how much an item's id with its change key takes in a request.
-const roomForID = 256
+// usualRequest is room enough for most requests, and roomForID is what an item's
+// id with its change key takes.
+const (
+	usualRequest = 8 << 10
+	roomForID    = 256
+)
 
 // newCall writes the envelope with its headers in the order in which
 // Microsoft's own library has them: version, then impersonation.
 func newCall(m *Mailbox, op, version string, write func(*request)) (*call, error) {
-	r := request{version: version}
-	r.Grow(8 << 10)
+	r := m.client.requests.take()
+	r.version = version
+	r.Grow(usualRequest)
 	r.Declaration()
 	r.Fill(`<s:Envelope xmlns:s="`+wire.NSSoap+`" xmlns:m="`+wire.NSMessages+`" xmlns:t="`+wire.NSTypes+`"><s:Header><t:RequestServerVersion Version="{}"/>`, version)
 	if m.address != "" {
 		r.Fill(`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>{}</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`, m.address)
 	}
 	r.Raw(`</s:Header><s:Body>`)
-	write(&r)
+	write(r)
 	r.Raw(`</s:Body></s:Envelope>`)
 	if e, ok := errors.AsType[*Error](r.err); ok {
+		r.Reset()
+		m.client.requests.put(r)
 		return nil, e.in(op)
 	}
-	return &call{op: op, mailbox: m.address, route: m.route, payload: r.Bytes()}, nil
+	return &call{op: op, mailbox: m.address, route: m.route, payload: &payload{data: r.Bytes()}, request: r}, nil
 }
 
 // messages ranges over the response messages of an answer ([MS-OXWSCDATA]

@@ -57,6 +57,7 @@ func (m *Mailbox) stream(ctx context.Context, subscriptions []string, timeout ti
 	if err != nil {
 		return err
 	}
+	defer m.client.forget(call)
 	call.safe, call.stream = true, true
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -77,6 +78,7 @@ func (m *Mailbox) stream(ctx context.Context, subscriptions []string, timeout ti
 		return err
 	}
 	defer resp.Body.Close()
+	m.client.forget(call) // it may go on for half an hour
 	unpacked, err := unpacked(resp)
 	if err != nil {
 		return call.readError(ctx, resp, err)

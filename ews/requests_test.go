@@ -224,11 +224,11 @@ func TestVariantsSchema(t *testing.T) {
 	t.Parallel()
 	var docs []string
 	add := func(op string, write func(*request)) {
-		c, err := newCall(&Mailbox{address: "user@example.com"}, op, version2013SP1, write)
+		c, err := newCall((&Client{}).As("user@example.com"), op, version2013SP1, write)
 		if err != nil {
 			t.Fatalf("%s: %v", op, err)
 		}
-		docs = append(docs, bodyOf(t, string(c.payload)))
+		docs = append(docs, bodyOf(t, string(c.payload.data)))
 	}
 	for _, s := range shapeVariants() {
 		add("GetItem", func(r *request) { writeGetItem(r, s, []ItemRef{{ItemID: ItemID{ID: "A"}}}) })

@@ -1,10 +1,8 @@
 package ews
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
@@ -73,7 +71,7 @@ func (s *session) close() {
 // of class Auth. The request has neither Authorization nor a body of its own,
 // and its header client-request-id names it in errors. A stream gets a
 // connection that nobody else waits for.
-func (s *session) do(ctx context.Context, op string, req *http.Request, body []byte, stream bool) (*http.Response, *Error) {
+func (s *session) do(ctx context.Context, op string, req *http.Request, body *payload, stream bool) (*http.Response, *Error) {
 	a := &attempt{
 		call: call{op: op, id: req.Header.Get("client-request-id"), stream: stream},
 		req:  req, body: body, host: strings.ToLower(req.URL.Host),
@@ -94,8 +92,8 @@ func (s *session) do(ctx context.Context, op string, req *http.Request, body []b
 type attempt struct {
 	call
 	req  *http.Request
-	body []byte
-	host string // lower case, with the port where the URL has one
+	body *payload // nil: none
+	host string   // lower case, with the port where the URL has one
 
 	scheme Scheme
 }
@@ -169,16 +167,16 @@ func proxyVerdict(err error) verdict {
 	return unknown
 }
 
-// request returns a copy of the request with its body. The body is whole in
-// memory: some servers refuse chunked ones.
+// request returns a copy of the request with its body, which whoever gets it
+// sends by a transport: that closes it.
 func (a *attempt) request(ctx context.Context) *http.Request {
 	req := a.req.Clone(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { a.sent.Store(true) },
 	}))
 	if a.body != nil {
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a.body)), nil }
-		req.Body, _ = req.GetBody()
-		req.ContentLength = int64(len(a.body))
+		req.GetBody = a.body.reader
+		req.Body, _ = req.GetBody() // the call is not over
+		req.ContentLength = int64(len(a.body.data))
 	}
 	return req
 }

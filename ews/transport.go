@@ -26,8 +26,9 @@ import (
 type call struct {
 	op      string
 	mailbox string
-	payload []byte
-	safe    bool // reads only: may be sent again on a fresh connection
+	payload *payload
+	request *request // whose memory the payload has; nil: nobody's
+	safe    bool     // reads only: may be sent again on a fresh connection
 	stream  bool
 	route   *route
 	ticket  *ticket
@@ -152,6 +153,22 @@ func (c *Client) read(resp *http.Response) (*bytes.Buffer, error) {
 	}
 	return buf, err
 }
+
+// forget takes back the memory of a request whose call is over. Where something
+// still reads it, it is left alone.
+func (c *Client) forget(call *call) {
+	r := call.request
+	if call.request = nil; r == nil || !call.payload.end() {
+		return
+	}
+	if cap(call.payload.data) <= keptRequest {
+		r.Reset()
+		c.requests.put(r)
+	}
+}
+
+// keptRequest is the largest memory of a request that is kept for the next one.
+const keptRequest = 128 << 10
 
 // keptBuffer is the largest buffer that is kept for the next answer.
 const keptBuffer = 1 << 20
@@ -374,7 +391,7 @@ type tracer struct {
 }
 
 func (t *tracer) request(c *call) {
-	t.write("> %s %s\n%s\n", c.op, c.id, c.payload)
+	t.write("> %s %s\n%s\n", c.op, c.id, c.payload.data)
 }
 
 func (t *tracer) response(c *call, resp *http.Response, data []byte) {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -112,73 +113,149 @@ func lowSurrogate(s string) (r rune, size int) {
 	return 0, 0
 }
 
-// escape appends s with the characters escaped that mean something in XML. It
-// looks at eight bytes at once and copies them before it knows how many of them
-// need no second look: most do not. A ">" stays as it is, which halves the work
-// for HTML, unless "]]>" is in the text (XML 1.0, 2.4).
+// escape appends s with the characters escaped that mean something in XML, and
+// without those that it has no place for. A ">" stays as it is, which halves the
+// work for HTML, unless "]]>" is in the text (XML 1.0, 2.4).
+//
+// Eight bytes are taken at once. Where none of them needs a second look they
+// are copied as they are; otherwise each is looked up, without a branch, for
+// nobody can foretell where in HTML the next tag begins.
 func escape(dst []byte, s string, attr bool) []byte {
-	n := len(dst)
-	looks := lookFor(attr, strings.Contains(s, "]]>"))
-	dst = dst[:cap(dst)]
-	for i := 0; i < len(s); {
-		if len(dst)-n < 8 {
-			dst = slices.Grow(dst, 8+len(s)-i)
-			dst = dst[:cap(dst)]
-		}
-		var w uint64
-		if len(s)-i >= 8 {
-			w = word(s[i : i+8])
-		} else {
-			w = rest(s[i:])
-		}
-		binary.LittleEndian.PutUint64(dst[n:], w)
-		marks := looks.special(w)
-		if marks == 0 { // says what follows without waiting for the count
+	l := looks{amp: '&' * ones, wide: high, with: &ofText}
+	if attr {
+		l.bit, l.with = 4*ones, &ofAttr // 0x22 is a quote, 0x26 an ampersand
+	} else if strings.Contains(s, "]]>") {
+		return escapeRunes(dst, s, &ofCData)
+	}
+	i, n := 0, len(dst)
+	dst = room(dst, len(s))
+	for i+8 <= len(s) {
+		w := word(s[i:])
+		marks := l.special(w)
+		if marks == 0 {
+			binary.LittleEndian.PutUint64(dst[n:], w)
 			i, n = i+8, n+8
 			continue
 		}
-		k := bits.TrailingZeros64(marks) / 8
-		i, n = i+k, n+k
-		if i == len(s) || len(dst)-n < 8 {
+		if w&l.wide != 0 {
+			if !plain(s[i:]) {
+				return escapeRunes(dst[:n], s[i:], l.with)
+			}
+			l.wide = 0
 			continue
 		}
-		if c := s[i]; c < utf8.RuneSelf {
-			text, size := character(c, attr)
-			binary.LittleEndian.PutUint64(dst[n:], text)
-			i, n = i+1, n+size
-			continue
+		n += l.with.eight((*[slack]byte)(dst[n:]), w, marks)
+		if i += 8; len(dst)-n < len(s)-i+slack {
+			dst = room(dst[:n], len(s)-i)
 		}
-		r, size := utf8.DecodeRuneInString(s[i:]) // U+FFFD for what is no UTF-8
-		if legal(r) {
-			n += utf8.EncodeRune(dst[n:], r)
+	}
+	return l.end(dst, n, s, i)
+}
+
+// end is escape for the last bytes, fewer than eight.
+func (l *looks) end(dst []byte, n int, s string, i int) []byte {
+	if k := len(s) - i; k > 0 && i > 0 {
+		w := word(s[len(s)-8:])>>(64-8*k) | ' '*ones<<(8*k)
+		if l.special(w) == 0 {
+			binary.LittleEndian.PutUint64(dst[n:], w)
+			return dst[:n+k]
 		}
-		i += size
+	}
+	if l.wide != 0 && !plain(s[i:]) {
+		return escapeRunes(dst[:n], s[i:], l.with)
+	}
+	for ; i < len(s); i++ {
+		e := l.with[s[i]]
+		binary.LittleEndian.PutUint64(dst[n:], e)
+		n += int(e >> 56)
 	}
 	return dst[:n]
 }
 
-// character returns what stands for an ASCII character, the first byte of it
-// lowest, and its length.
-func character(c byte, attr bool) (text uint64, size int) {
-	switch {
-	case c == '<':
-		return '&' | 'l'<<8 | 't'<<16 | ';'<<24, 4
-	case c == '>':
-		return '&' | 'g'<<8 | 't'<<16 | ';'<<24, 4
-	case c == '&':
-		return '&' | 'a'<<8 | 'm'<<16 | 'p'<<24 | ';'<<32, 5
-	case c == '\r': // raw, it would be read as a line feed
-		return '&' | '#'<<8 | 'x'<<16 | 'D'<<24 | ';'<<32, 5
-	case c >= ' ' && (c != '"' || !attr), c == '\n' && !attr, c == '\t' && !attr:
-		return uint64(c), 1
-	case c == '"':
-		return '&' | 'q'<<8 | 'u'<<16 | 'o'<<24 | 't'<<32 | ';'<<40, 6
-	case c == '\n':
-		return '&' | '#'<<8 | 'x'<<16 | 'A'<<24 | ';'<<32, 5
-	case c == '\t':
-		return '&' | '#'<<8 | 'x'<<16 | '9'<<24 | ';'<<32, 5
+// slack is more than eight bytes become, with what is written past their end.
+const slack = 64
+
+// room returns dst with all its capacity, which is enough for n more bytes of
+// which the next eight may grow.
+func room(dst []byte, n int) []byte {
+	dst = slices.Grow(dst, n+slack)
+	return dst[:cap(dst)]
+}
+
+// plain reports whether all that is not ASCII can stay as it is.
+func plain(s string) bool {
+	return utf8.ValidString(s) && !strings.Contains(s, "\uFFFE") && !strings.Contains(s, "\uFFFF")
+}
+
+// escapeRunes is escape for text that is not as it should be.
+func escapeRunes(dst []byte, s string, with *entities) []byte {
+	for _, r := range s { // U+FFFD for what is no UTF-8
+		if r >= utf8.RuneSelf {
+			if legal(r) {
+				dst = utf8.AppendRune(dst, r)
+			}
+			continue
+		}
+		e := with[r]
+		for n := e >> 56; n > 0; n-- {
+			dst = append(dst, byte(e))
+			e >>= 8
+		}
 	}
-	return 0, 0 // XML has no place for it
+	return dst
+}
+
+// entities is what stands for each byte: the text with its first byte lowest,
+// and its length in the highest byte.
+type entities [256]uint64
+
+// The tables are for text, for text with "]]>" in it, and for the values of
+// attributes. They never change.
+var (
+	ofText  = newEntities("&<\r")
+	ofCData = newEntities("&<>\r")
+	ofAttr  = newEntities("&<\r\"\t\n")
+)
+
+func newEntities(escaped string) (t entities) {
+	set := func(c byte, text string) {
+		t[c] = uint64(len(text)) << 56
+		for i := range len(text) {
+			t[c] |= uint64(text[i]) << (8 * i)
+		}
+	}
+	for c := range 256 {
+		if c >= ' ' || legal(rune(c)) {
+			set(byte(c), string([]byte{byte(c)}))
+		}
+	}
+	for i := range len(escaped) {
+		c := escaped[i]
+		text, named := map[byte]string{'&': "&amp;", '<': "&lt;", '>': "&gt;", '"': "&quot;"}[c]
+		if !named {
+			text = fmt.Sprintf("&#x%X;", c)
+		}
+		set(c, text)
+	}
+	return t
+}
+
+// eight writes what stands for the eight bytes of w, of which some are marked,
+// and returns its length. Runs between the marks are written eight bytes at
+// once, whose end is overwritten by what follows.
+func (t *entities) eight(dst *[slack]byte, w, marks uint64) (n int) {
+	done := 0
+	for ; marks != 0; marks &= marks - 1 {
+		at := bits.TrailingZeros64(marks) &^ 7
+		binary.LittleEndian.PutUint64(dst[n:], w>>(done&63))
+		n += (at - done) >> 3
+		e := t[byte(w>>at)]
+		binary.LittleEndian.PutUint64(dst[n:], e)
+		n += int(e >> 56)
+		done = at + 8
+	}
+	binary.LittleEndian.PutUint64(dst[n:], w>>(done&63))
+	return n + (64-done)>>3
 }
 
 // word returns eight bytes as a number, the first of them lowest.
@@ -187,38 +264,18 @@ func word(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// rest is word of fewer than eight bytes. What is missing is zero, which is a
-// control character and so stops a run.
-func rest(s string) (w uint64) {
-	for i := range len(s) {
-		w |= uint64(s[i]) << (8 * i)
-	}
-	return w
+// looks is what special looks for: "<", control characters, "&", which with the
+// bit set in every byte before is the quote, too, and what is not ASCII.
+type looks struct {
+	bit, amp, wide uint64
+	with           *entities
 }
-
-// looks is what special looks for. Two characters that differ in one bit are
-// compared as one: the bit is set in every byte before.
-type looks struct{ angleBit, angle, quoteBit, quote uint64 }
 
 const ones, high = 0x0101010101010101, 0x8080808080808080
 
-// lookFor returns what to look for in text or in the value of an attribute.
-func lookFor(attr, greater bool) looks {
-	l := looks{angle: '<' * ones, quote: '&' * ones}
-	if greater {
-		l.angleBit, l.angle = 2*ones, '>'*ones // 0x3C and 0x3E
-	}
-	if attr {
-		l.quoteBit = 4 * ones // 0x22 and 0x26
-	}
-	return l
-}
-
-// special marks by its highest bit the first of eight bytes that is a control
-// or no ASCII character, one of < & and what else is looked for. Bytes above
-// the first may be marked without cause.
+// special marks by its highest bit the first of eight bytes that is looked for.
+// Bytes above the first may be marked without cause.
 func (l *looks) special(w uint64) uint64 {
-	angle := (w | l.angleBit) ^ l.angle
-	amp := (w | l.quoteBit) ^ l.quote
-	return ((angle-ones)&^angle | (amp-ones)&^amp | (w - ' '*ones) | w) & high
+	t := ((w ^ '<'*ones) - ones) | (((w | l.bit) ^ l.amp) - ones) | (w - ' '*ones)
+	return (t&^w | w&l.wide) & high
 }

@@ -16,7 +16,7 @@ func plainEscape(s string, attr bool) string {
 			b.WriteString("&amp;")
 		case r == '<':
 			b.WriteString("&lt;")
-		case r == '>' && strings.Contains(s, "]]>"):
+		case r == '>' && !attr && strings.Contains(s, "]]>"):
 			b.WriteString("&gt;")
 		case r == '\r':
 			b.WriteString("&#xD;")

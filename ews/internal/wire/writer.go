@@ -115,7 +115,12 @@ func (w *Writer) Raw(xml string) {
 // Declaration writes the XML declaration. Call it first.
 func (w *Writer) Declaration() { w.buf = append(w.buf, `<?xml version="1.0" encoding="utf-8"?>`...) }
 
-// Bytes closes what is open and returns the document.
+// Reset makes the document empty. Its memory is used again, so that what Bytes
+// has returned is overwritten by what is written next.
+func (w *Writer) Reset() { w.buf, w.open, w.tag = w.buf[:0], w.open[:0], false }
+
+// Bytes closes what is open and returns the document. It lies in the writer's
+// memory, until Reset.
 func (w *Writer) Bytes() []byte {
 	for len(w.open) > 0 {
 		w.End()
