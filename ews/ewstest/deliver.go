@@ -93,7 +93,7 @@ func (p *post) request(m meeting, kind string) *Item {
 func (p *post) notice(m meeting, class, subject string) *Item {
 	msg := &Item{
 		Class: class, Subject: subject, Body: m.one.body(), Sensitivity: m.one.Sensitivity, Importance: m.one.Importance,
-		Culture: m.one.Culture, Extended: p.travelling(m.one.Extended), UID: m.one.UID, Start: m.one.Start, End: m.one.End,
+		Culture: m.one.Culture, Extended: p.travelling(m.one.Extended), Attachments: m.one.Attachments, UID: m.one.UID, Start: m.one.Start, End: m.one.End,
 		AllDay: m.one.AllDay, Zone: m.one.Zone, Location: m.one.Location, Organizer: m.box.person(), From: m.box.person(),
 		Sequence: m.one.Sequence, Received: p.now, Original: m.one.Original, Reminder: -1,
 	}

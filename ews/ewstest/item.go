@@ -88,6 +88,7 @@ type Item struct {
 	Categories  []string
 	Culture     string
 	Extended    []Property
+	Attachments []Attachment
 	Created     time.Time
 	Modified    time.Time
 	Padding     int // bytes added to Size, for items that are heavy without being so
@@ -233,7 +234,7 @@ func (it *Item) deep() *Item {
 	c.Attendees = slices.Clone(it.Attendees)
 	c.Deleted = slices.Clone(it.Deleted)
 	c.To, c.Cc = slices.Clone(it.To), slices.Clone(it.Cc)
-	c.Extended = slices.Clone(it.Extended)
+	c.Extended, c.Attachments = slices.Clone(it.Extended), slices.Clone(it.Attachments)
 	for i := range c.Extended {
 		c.Extended[i].Values = slices.Clone(c.Extended[i].Values)
 	}
@@ -341,6 +342,9 @@ func (it *Item) size() int {
 	n := 1500 + it.Padding + len(it.Subject) + len(it.Location) + len(it.body().Content) + 120*len(it.Attendees)
 	for i := range it.Extended {
 		n += len(it.Extended[i].Value) + 64
+	}
+	for _, a := range it.Attachments {
+		n += a.Size + 200
 	}
 	for _, x := range it.Exceptions {
 		if x.Item != nil && x.Set&FieldBody != 0 {

@@ -324,6 +324,9 @@ func everyItem(t *testing.T, r *rig, s *sheets) {
 		`<t:Recurrence><t:DailyRecurrence><t:Interval>1</t:Interval></t:DailyRecurrence><t:NumberedRecurrence><t:StartDate>2026-11-24</t:StartDate><t:NumberOfOccurrences>9</t:NumberOfOccurrences></t:NumberedRecurrence></t:Recurrence>`)
 	r.ok(user1, updateOf(occurrenceID(id.Attr("Id"), 2), "AlwaysOverwrite", "SendToNone", setField("item:Subject", `<t:Subject>Other</t:Subject>`)))
 	r.ok(user1, `<m:DeleteItem DeleteType="HardDelete" SendMeetingCancellations="SendToNone"><m:ItemIds>`+occurrenceID(id.Attr("Id"), 3)+`</m:ItemIds></m:DeleteItem>`)
+	if _, err := r.s.Add(user1, attached(Body{Type: "HTML", Content: shownImage})); err != nil {
+		t.Fatal(err)
+	}
 	for i, it := range r.s.Inbox(user2) {
 		answer := []string{"AcceptItem", "TentativelyAcceptItem", "DeclineItem"}[i%3]
 		a := r.send(svc, "password", envelope(user2, `<m:CreateItem MessageDisposition="SendAndSaveCopy"><m:Items><t:`+answer+`><t:ReferenceItemId Id="`+it.ID+`"/></t:`+answer+`></m:Items></m:CreateItem>`))

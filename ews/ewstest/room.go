@@ -14,6 +14,7 @@ type Room struct {
 	DeleteSubject         bool // the subject is lost
 	AddOrganizerToSubject bool // the organizer's name is the subject, or comes before it
 	DeleteComments        bool // the body is lost
+	DeleteAttachments     bool // the attachments are lost
 	RemovePrivateProperty bool // private meetings become normal
 	KeepRequests          bool // the request stays in the Inbox after the answer
 
@@ -32,7 +33,7 @@ type Room struct {
 // DefaultRoom returns what a room does when nobody has changed its settings.
 func DefaultRoom() Room {
 	return Room{
-		AutoAccept: true, DeleteSubject: true, AddOrganizerToSubject: true, DeleteComments: true, RemovePrivateProperty: true,
+		AutoAccept: true, DeleteSubject: true, AddOrganizerToSubject: true, DeleteComments: true, DeleteAttachments: true, RemovePrivateProperty: true,
 		BookingWindowInDays: 180, EnforceSchedulingWindow: true, MaximumDuration: 24 * time.Hour,
 	}
 }
@@ -75,6 +76,9 @@ func (r *Room) strip(it *Item) *Item {
 	}
 	if r.DeleteComments {
 		c.Body, c.seed = Body{Type: it.body().Type}, 0
+	}
+	if r.DeleteAttachments {
+		c.Attachments = nil
 	}
 	if r.RemovePrivateProperty {
 		c.Sensitivity = "Normal"

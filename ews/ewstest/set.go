@@ -218,6 +218,7 @@ func (c *change) body(e *wire.Element) error {
 		}
 	}
 	c.it.Body, c.it.seed = b.stored(as), 0
+	c.shown()
 	return nil
 }
 
@@ -237,7 +238,9 @@ func (c *change) appendBody(e *wire.Element) error {
 	}
 	switch {
 	case old.RTF:
-		c.it.Body = appendToRTF(old.Content, added, c.r.s.opt.Profile.appended())
+		kept := c.r.s.opt.Profile.appended()
+		c.it.Body = appendToRTF(old.Content, added, kept)
+		c.left(kept)
 	case old.Type == "HTML":
 		c.it.Body = Body{Type: "HTML", Content: joinHTML(old.Content, added)}
 	default:
