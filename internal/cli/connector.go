@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -118,9 +119,7 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 			Writes: c.Safety.Writes, Recipients: c.Safety.Recipients,
 			Rules: mailbox.Rules{
 				Detect: detect.New(c.detectRules()),
-				Render: render.Options{
-					Locale: c.Organisation.Locale, Header: c.Organisation.Header, Footer: c.Organisation.Footer, WithPhone: true, WithVideo: true,
-				},
+				Render: c.Organisation.block(), Domains: c.domains(),
 				Settle: orNone(c.Safety.Settle), DraftSettle: orNone(c.Safety.DraftSettle),
 				Back: days(c.Safety.DaysBack), Ahead: days(c.Safety.DaysAhead), Lead: orNone(c.Organisation.ButtonLead),
 				AbsentIsSent: c.Exchange.AbsentSent == "sent",
@@ -130,13 +129,40 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 	if err := o.Connector.Rules.Render.Check(); err != nil {
 		return node.Options{}, fmt.Errorf("organisation: %w", err)
 	}
-	for _, m := range c.Mailboxes {
+	for i, m := range c.Mailboxes {
+		if err := (render.Options{Locale: m.Locale}).Check(); err != nil {
+			return node.Options{}, fmt.Errorf("mailboxes: entry %d: %w", i+1, err)
+		}
 		o.Connector.Mailboxes = append(o.Connector.Mailboxes, connector.Mailbox{
 			Mailbox: calendar.Mailbox{Address: m.Address, Aliases: m.Aliases, Name: m.Name, Locale: m.Locale},
 			Owner:   m.Owner, Account: m.Account,
 		})
 	}
 	return o, nil
+}
+
+// block is how join blocks are written.
+func (c *organisationConfig) block() render.Options {
+	o := render.Options{
+		Locale: c.Locale, English: c.English, Header: c.Header, Footer: c.Footer, WithPhone: c.Phone, WithVideo: c.Video,
+	}
+	for _, n := range c.Notes {
+		o.Notes = append(o.Notes, render.Notes{Locale: n.Locale, Header: n.Header, Footer: n.Footer})
+	}
+	return o
+}
+
+// domains are the mail domains of the organisation: those set, and those of
+// the mailboxes served.
+func (c *connectorConfig) domains() []string {
+	all := slices.Clone(c.Organisation.Domains)
+	for _, m := range c.Mailboxes {
+		for _, a := range append([]string{m.Address}, m.Aliases...) {
+			all = append(all, strings.ToLower(a[strings.LastIndexByte(a, '@')+1:]))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // peer is a server that the connector calls, with its one-time code.
@@ -148,28 +174,6 @@ func (p peerConfig) peer(env *environment, name string) node.Peer {
 		}
 		return code, err
 	}}
-}
-
-// detectRules are the organisation's keywords, hosts and rooms. Without keywords
-// there is one, for the first service.
-func (c *connectorConfig) detectRules() *detect.Rules {
-	r := &detect.Rules{SIPDomains: c.Organisation.SIPDomains, JitsiHosts: slices.Clone(c.Organisation.JitsiHosts)}
-	for _, k := range c.Keywords {
-		r.Keywords = append(r.Keywords, detect.Keyword{Word: k.Word, Default: detect.Action(k.Action), Service: k.Service})
-	}
-	if len(r.Keywords) == 0 {
-		r.Keywords = []detect.Keyword{{Word: "@meet", Default: detect.ActionDefault}}
-	}
-	for _, s := range c.Services {
-		m := s.meet(nil)
-		if m.Jitsi != nil {
-			r.JitsiHosts = append(r.JitsiHosts, m.Jitsi.Host())
-		}
-		if m.Personal != nil && m.Personal.Prefix() != "" {
-			r.Rooms = append(r.Rooms, detect.Room{Provider: "other", Prefix: m.Personal.Prefix()})
-		}
-	}
-	return r
 }
 
 // meet is a service as package meet has it.
@@ -185,10 +189,12 @@ func (s serviceConfig) meet(secret meet.Secret) meet.Config {
 }
 
 // meetServices makes the services of the configuration.
-func (c *connectorConfig) meetServices(secret meet.Secret) ([]meet.Service, error) {
+func (c *connectorConfig) meetServices(secret meet.Secret, ledger meet.Ledger) ([]meet.Service, error) {
 	var all []meet.Service
 	for _, s := range c.Services {
-		service, err := meet.New(s.meet(secret))
+		config := s.meet(secret)
+		config.Ledger = ledger
+		service, err := meet.New(config)
 		if err != nil {
 			return nil, fmt.Errorf("services: %w", err)
 		}

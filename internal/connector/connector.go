@@ -43,6 +43,7 @@ type Options struct {
 	Settings store.Settings
 	Cache    store.Cache
 	Services []meet.Service // the first is the default; none: keywords get no meeting
+	Meetings store.Meetings // what services made; needed where one of them makes meetings that have to be ended
 
 	// Rules hold for every mailbox; New fills in what is a mailbox's own. A
 	// mailbox's Locale goes before Rules.Render.Locale.
@@ -78,6 +79,8 @@ type Connector struct {
 	alarms  *alarms
 	metrics counters
 	joins   chan struct{} // one token for each call of a meeting service under way
+	keeps   bool          // some service makes meetings that have to be ended
+	duties  chan struct{} // something may be due at a service
 
 	started atomic.Bool
 	tasks   sync.WaitGroup // joins under way
@@ -101,8 +104,11 @@ func New(ctx context.Context, opt Options) (*Connector, error) {
 	c := &Connector{
 		opt: opt, log: opt.Log,
 		boxes: map[calendar.MailboxID]*box{}, byName: map[string]*box{},
-		joins:  make(chan struct{}, joinLimit),
+		joins: make(chan struct{}, joinLimit), keeps: keeps(opt.Services), duties: make(chan struct{}, 1),
 		alarms: newAlarms(opt.Log, opt.Status),
+	}
+	if c.keeps && opt.Meetings == nil {
+		return nil, errors.New("connector: Meetings is needed for a service whose meetings have to be ended")
 	}
 	if err := c.loadSecrets(ctx); err != nil {
 		return nil, err
@@ -210,6 +216,9 @@ func (c *Connector) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { c.clock.run(ctx, c.fire); return nil })
 	g.Go(func() error { c.prune(ctx); return nil })
+	if c.keeps {
+		g.Go(func() error { c.attend(ctx); return nil })
+	}
 	err := g.Wait()
 	abort()
 	c.tasks.Wait()

@@ -17,7 +17,7 @@ import (
 const joinLimit = 16
 
 // do carries one effect out. Get, View, Join and Write get exactly one answer.
-// Trace was carried out before.
+// Hold and Trace were carried out before.
 func (t *turn) do(e mailbox.Effect) {
 	switch e := e.(type) {
 	case mailbox.Get:
@@ -158,7 +158,8 @@ func (t *turn) join(e mailbox.Join) {
 		return
 	}
 	r := meet.Request{
-		Mailbox: b.mb, Key: e.Key, Action: string(e.Action), People: e.People, Start: e.Start, End: e.End, Locale: b.mem.rules.Render.Locale,
+		Mailbox: b.mb, Key: e.Key, Action: string(e.Action), People: e.People, Locale: b.mem.rules.Render.Locale,
+		Start: e.Times.Start, End: e.Times.End, TimeZone: e.Times.TimeZone, Recurrence: e.Times.Recurrence,
 	}
 	b.mu.Lock()
 	b.joins++
@@ -177,7 +178,7 @@ func (t *turn) join(e mailbox.Join) {
 func (c *Connector) askService(ctx context.Context, s meet.Service, r meet.Request, e mailbox.Join, tries int) mailbox.Event {
 	failed := func(why mailbox.Reason, until time.Time) mailbox.Event {
 		c.metrics.joinsFailed.Add(1)
-		return mailbox.JoinFailed{ID: e.ID, Wish: e.Wish, Until: until, Why: why}
+		return mailbox.JoinFailed{ID: e.ID, Wish: e.Wish, Until: until, Why: why, Service: s.Name()}
 	}
 	later := time.Now().Add(c.opt.JoinTimeout + backOff(tries+3))
 	select {
@@ -188,6 +189,13 @@ func (c *Connector) askService(ctx context.Context, s meet.Service, r meet.Reque
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opt.JoinTimeout)
 	defer cancel()
+	if keeper(s, r.Action) != nil {
+		r.Tag = c.tag(e.Key, e.Hash)
+		if err := c.ask(ctx, s, r, e); err != nil {
+			c.log.Warn("meeting service not asked", "mailbox", r.Mailbox, "service", s.Name(), "error", err)
+			return failed(mailbox.ServiceDown, later)
+		}
+	}
 	details, err := s.Join(ctx, r)
 	if err == nil {
 		c.metrics.joins.Add(1)
@@ -203,8 +211,10 @@ func joinFault(err error, later time.Time) (mailbox.Reason, time.Time) {
 	switch {
 	case is && (f.State == meet.NotOffered || f.State == meet.BadRequest):
 		return mailbox.ServiceRefused, time.Time{}
-	case is && f.RetryAt.After(later):
-		return mailbox.ServiceDown, f.RetryAt
+	case is && f.State == meet.Quota && !f.RetryAt.IsZero():
+		return mailbox.ServiceQuota, f.RetryAt
+	case is && !f.RetryAt.IsZero():
+		return mailbox.ServiceDown, f.RetryAt // as told: neither earlier nor later
 	}
 	return mailbox.ServiceDown, later
 }
@@ -224,14 +234,15 @@ func (c *Connector) service(name string) meet.Service {
 func (t *turn) copySeen(e mailbox.Copy) {
 	b := t.c.byName[strings.ToLower(strings.TrimSpace(e.Organizer))]
 	if b != nil && b != t.b {
-		b.post(mailbox.CopySeen{Key: e.Key, Block: e.Block})
+		b.post(mailbox.CopySeen{Key: e.Key, Block: e.Block, Cancelled: e.Cancelled})
 	}
 }
 
 // traceLine is the stored form of a trace line.
 type traceLine struct {
-	Meeting string `json:"m,omitempty"` // opaque id
-	Reason  string `json:"r"`
+	Meeting string           `json:"m,omitempty"` // opaque id
+	Reason  string           `json:"r"`
+	Waiting calendar.Waiting `json:"w,omitzero"`
 }
 
 // trace puts the reasons among the effects into the trace.
@@ -241,7 +252,7 @@ func (t *turn) trace(effects []mailbox.Effect) {
 		if !is {
 			continue
 		}
-		line, err := json.Marshal(traceLine{Meeting: e.Ref, Reason: string(e.Reason)})
+		line, err := json.Marshal(traceLine{Meeting: e.Ref, Reason: string(e.Reason), Waiting: e.Waiting})
 		if err != nil {
 			t.broken = err
 			return

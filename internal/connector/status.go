@@ -31,6 +31,7 @@ const (
 	alarmKeys     = "kms"
 	alarmBreaker  = "breaker"
 	alarmStore    = "store"
+	alarmServices = "services"
 	alarmBug      = "bug" // stands until the next start
 )
 
@@ -78,9 +79,10 @@ func (c *Connector) Status() Status {
 
 // TraceLine is one recorded reason.
 type TraceLine struct {
-	At      time.Time      `json:"at"`
-	Meeting string         `json:"meeting,omitempty"` // opaque id
-	Reason  mailbox.Reason `json:"reason"`
+	At      time.Time        `json:"at"`
+	Meeting string           `json:"meeting,omitempty"` // opaque id
+	Reason  mailbox.Reason   `json:"reason"`
+	Waiting calendar.Waiting `json:"waiting,omitzero"` // for a meeting service, with the reasons that say so
 }
 
 // Trace returns why what was or was not done in a mailbox since a time, oldest
@@ -94,7 +96,7 @@ func (c *Connector) Trace(ctx context.Context, id calendar.MailboxID, since time
 	for _, l := range lines {
 		var t traceLine
 		if json.Unmarshal(l.Line, &t) == nil {
-			out = append(out, TraceLine{At: l.At, Meeting: t.Meeting, Reason: mailbox.Reason(t.Reason)})
+			out = append(out, TraceLine{At: l.At, Meeting: t.Meeting, Reason: mailbox.Reason(t.Reason), Waiting: t.Waiting})
 		}
 	}
 	return out, nil

@@ -333,6 +333,11 @@ func (t *turn) feed(ev mailbox.Event) {
 	}
 	effects := m.core.Step(&m.rules, time.Now(), ev)
 	t.trace(effects) // first: whatever saves the state saves its reasons beside it
+	for _, e := range effects {
+		if h, is := e.(mailbox.Hold); is && t.broken == nil {
+			t.hold(h) // before the state is saved that counts it as said
+		}
+	}
 	t.announce(effects)
 	for _, e := range effects {
 		if t.broken != nil {

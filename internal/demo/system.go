@@ -187,7 +187,7 @@ const (
 )
 
 // services are what @meet and @webex stand for.
-func services(secret meet.Secret) ([]meet.Service, error) {
+func services(secret meet.Secret, _ meet.Ledger) ([]meet.Service, error) {
 	m, err := meet.New(meet.Config{
 		Name:     meetName,
 		Jitsi:    &meet.JitsiConfig{URL: jitsiURL, Secret: secret},

@@ -1,8 +1,6 @@
 package mailbox
 
 import (
-	"time"
-
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 	"github.com/koyomi-cal/koyomi/internal/detect"
 )
@@ -36,12 +34,25 @@ type (
 	// Join asks a meeting service for join details. The answer is Joined or
 	// JoinFailed with the same ID and Wish. The same Key gets the same details.
 	Join struct {
-		ID, Wish   string
-		Service    string
-		Action     detect.Action
-		Key        string
-		People     []string // SMTP addresses of all who meet
-		Start, End time.Time
+		ID, Wish string
+		Hash     string // of the wish, as a Hold names it
+		Service  string
+		Action   detect.Action
+		Key      string
+		People   []string // SMTP addresses of all who meet
+		Times    Times
+	}
+
+	// Hold says which meetings at services an item needs. For each meeting made
+	// there for Key, [Hosted.Apply] takes it in. It is put down before the effects
+	// that follow it are carried out.
+	Hold struct {
+		Mailbox calendar.MailboxID
+		Key     string   // of the meeting whose join details are shown
+		Use     string   // opaque id of the meeting that shows them
+		Wishes  []string // hashes of the keywords whose meetings are needed; none: it needs none any more
+		Own     bool     // it is the meeting they were made for: Times are to be followed
+		Times   Times
 	}
 
 	// Write makes the one write. The answer is Written or WriteFailed.
@@ -56,12 +67,14 @@ type (
 		Organizer string // SMTP address
 		Key       string
 		Block     bool
+		Cancelled bool
 	}
 
 	// Trace records why something was or was not done.
 	Trace struct {
-		Ref    string // opaque id of the meeting
-		Reason Reason
+		Ref     string // opaque id of the meeting
+		Reason  Reason
+		Waiting calendar.Waiting // for a meeting service, with the reasons that say so
 	}
 )
 
@@ -71,12 +84,16 @@ func (Publish) effect()  {}
 func (Withdraw) effect() {}
 func (Keep) effect()     {}
 func (Join) effect()     {}
+func (Hold) effect()     {}
 func (Write) effect()    {}
 func (Copy) effect()     {}
 func (Trace) effect()    {}
 
 // String hides the organizer's address.
 func (c Copy) String() string { return "copy" }
+
+// String hides the meeting's key.
+func (h Hold) String() string { return "hold" }
 
 // String hides who meets.
 func (j Join) String() string { return "join(" + string(j.Action) + ")" }

@@ -59,6 +59,7 @@ type (
 		ID, Wish string
 		Until    time.Time // zero: not before the next event
 		Why      Reason
+		Service  string // its name, for people
 	}
 
 	// Written is the good answer to the effect [Write].
@@ -72,10 +73,12 @@ type (
 	}
 
 	// CopySeen says that a served attendee's mailbox holds a copy of a
-	// meeting, and whether that copy carries a join block.
+	// meeting, whether that copy carries a join block, and whether it is
+	// cancelled.
 	CopySeen struct {
-		Key   string // key of the meeting
-		Block bool
+		Key       string // key of the meeting
+		Block     bool
+		Cancelled bool
 	}
 
 	// Tick says that time has passed.

@@ -268,6 +268,7 @@ func TestListFollowsTheCalendar(t *testing.T) {
 		t.Error("a declined meeting is still listed")
 	}
 	it.Cancelled = true
+	w.service.let(it.Key(), w.now)
 	b[0].touch(it)
 	w.pass(time.Second)
 	m := b[0].list[b[0].rules.Entry(it.Key())]

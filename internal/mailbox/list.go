@@ -104,6 +104,12 @@ func (s *turn) publish(t *tracked, it *calendar.Item, ways []calendar.JoinMethod
 		},
 		Notice: t.notice(),
 	}
+	if m.Head.Notice == string(ServiceDown) || m.Head.Notice == string(ServiceQuota) {
+		m.Head.Waiting = t.awaited()
+		if t.Series && m.Head.Waiting.Retry.Sub(s.now) < viewAgain {
+			m.Head.Waiting.Retry = time.Time{} // a series is not listed anew for each try
+		}
+	}
 	if it.Cancelled {
 		m.Head.Join = nil
 	}
@@ -113,10 +119,13 @@ func (s *turn) publish(t *tracked, it *calendar.Item, ways []calendar.JoinMethod
 	return entry
 }
 
+// viewAgain is how far off the next try has to be for a series to name it.
+const viewAgain = 5 * time.Minute
+
 // notice is what the organizer is told beside the meeting.
 func (t *tracked) notice() string {
 	switch t.Reason {
-	case NotConfirmed, NotSeen, ServiceDown, ServiceRefused, BlockUnclear, RenderRefused, ServerRefused, TooManyWrites:
+	case NotConfirmed, NotSeen, ServiceDown, ServiceQuota, ServiceRefused, ServiceUnknown, BlockUnclear, RenderRefused, ServerRefused, TooManyWrites:
 		return string(t.Reason)
 	}
 	return ""

@@ -130,6 +130,8 @@ type tracked struct {
 	CopyBare  bool      `json:"cb,omitempty"` // and that copy lacks the block
 	CopyBlock bool      `json:"ck,omitempty"` // a served attendee's copy has the block
 	SilentAt  time.Time `json:"sa,omitzero"`  // when the one silent write to a draft was made
+	Held      string    `json:"hd,omitempty"` // what was last said about meetings at services
+	Waiting   *waiting  `json:"wt,omitempty"` // for a meeting service
 
 	reading bool
 	writing bool
@@ -141,6 +143,16 @@ type tracked struct {
 	joining string         // the wish that was asked for and not answered yet
 	wish    string         // the wish that join answers
 	join    *calendar.JoinDetails
+	joined  time.Time // when join was given
+	lapsed  string    // key of the meeting, where an attendee's copy shows it cancelled
+}
+
+// waiting is a meeting service that does not give join details now.
+type waiting struct {
+	Service string    `json:"n"` // its name
+	Wish    string    `json:"w"` // hash of the keyword
+	Since   time.Time `json:"s"`
+	Until   time.Time `json:"u"`
 }
 
 // intent is put down before a write and taken away with its answer.

@@ -44,6 +44,7 @@ const (
 	TooManyWrites    Reason = "too-many-writes"
 	ReadLater        Reason = "cannot-read-now"
 	ServiceDown      Reason = "service-unavailable"
+	ServiceQuota     Reason = "service-quota"
 	ServiceRefused   Reason = "service-refused"
 	ServiceUnknown   Reason = "service-not-configured"
 	RenderRefused    Reason = "body-not-changeable"
@@ -97,6 +98,7 @@ func sentences() map[Reason]string {
 		TooManyWrites:    "This meeting was written too often this month; it is left alone.",
 		ReadLater:        "The item could not be read now; it is tried again.",
 		ServiceDown:      "The meeting service does not answer; it is asked again.",
+		ServiceQuota:     "The meeting service lets no more meetings be made today; it is asked again when its limit has room.",
 		ServiceRefused:   "The meeting service refused to make a meeting.",
 		ServiceUnknown:   "No meeting service is configured for this keyword.",
 		RenderRefused:    "The body cannot be changed without risk; it is left as it is.",

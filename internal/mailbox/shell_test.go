@@ -127,22 +127,30 @@ func (b *box) carry(e mailbox.Effect) {
 	case mailbox.Join:
 		if b.noService > 0 || w.faults && w.chance(5) {
 			b.noService--
-			b.queue = append(b.queue, mailbox.JoinFailed{ID: e.ID, Wish: e.Wish, Until: w.now.Add(time.Minute)})
+			b.queue = append(b.queue, mailbox.JoinFailed{ID: e.ID, Wish: e.Wish, Until: w.now.Add(time.Minute), Service: "Example Meet"})
 			return
 		}
 		d := calendar.JoinDetails{Service: "Example Meet"}
 		d.URL = "https://meet.example.org/" + e.Key
+		if e.Action != "myroom" {
+			w.service.join(b, e)
+		}
 		if e.Action == "myroom" {
 			d.URL, d.Personal = "https://meet.example.org/room-"+strings.Split(b.addr, "@")[0], true
 		}
 		b.queue = append(b.queue, mailbox.Joined{ID: e.ID, Wish: e.Wish, Details: d})
+	case mailbox.Hold:
+		w.service.hold(w.now, e)
 	case mailbox.Copy:
 		if o := w.box(e.Organizer); o != nil {
-			o.queue = append(o.queue, mailbox.CopySeen{Key: e.Key, Block: e.Block})
+			o.queue = append(o.queue, mailbox.CopySeen{Key: e.Key, Block: e.Block, Cancelled: e.Cancelled})
 		}
 	case mailbox.Write:
 		b.write(e)
 	case mailbox.Trace:
+		if e.Waiting.Service != "" {
+			w.logf("%s waits for %s since %s, retry %s", b.addr, e.Waiting.Service, e.Waiting.Since.Format("15:04"), e.Waiting.Retry.Format("15:04"))
+		}
 		w.logf("%s trace %s %s", b.addr, e.Ref, e.Reason)
 	}
 }
@@ -203,6 +211,7 @@ func (b *box) write(e mailbox.Write) {
 	if p.Marker != nil {
 		it.Marker = *p.Marker
 	}
+	w.service.shown(it)
 	w.writes++
 	w.logf("%s WRITE %s notify=%s marker=%q", b.addr, p.ID, p.Notify, it.Marker.Version)
 	b.touch(it)
@@ -236,9 +245,13 @@ func (w *world) pass(d time.Duration) {
 				next = n
 			}
 		}
+		if n := w.service.next(); !n.IsZero() && n.Before(next) {
+			next = n
+		}
 		if next.After(w.now) {
 			w.now = next
 		}
+		w.service.attend(w)
 		if !w.now.Before(end) {
 			w.settle()
 			return
@@ -329,7 +342,7 @@ func (b *box) checkItem(it *calendar.Item) {
 	}
 	asked := strings.Contains(it.Location, "@meet")
 	switch {
-	case f.edited || !it.End.After(w.now):
+	case f.edited || it.Cancelled || !it.End.After(w.now):
 	case asked && it.Marker.Join == "" && b.pending(it.ID) == "":
 		w.fail("%s: %s has no block and nothing says why", b.addr, it.ID)
 	case !asked && it.Marker.Present() && b.pending(it.ID) == "":
@@ -364,6 +377,9 @@ func week(t *testing.T, seed uint64, weak bool) *world {
 	}
 	w.pass(time.Hour)
 	w.check()
+	w.service.check(w)
+	w.pass(26 * time.Hour)
+	w.service.check(w)
 	return w
 }
 
@@ -384,17 +400,18 @@ func weeks(t *testing.T, seeds uint64, weak bool) {
 	if n, err := strconv.ParseUint(os.Getenv("KOYOMI_SEEDS"), 10, 32); err == nil {
 		seeds = n
 	}
-	writes, crashes := 0, 0
+	writes, crashes, ended := 0, 0, 0
 	for seed := range seeds {
 		w := week(t, seed, weak)
 		writes += w.writes
 		crashes += w.crashes
+		ended += w.service.ends
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	if writes < int(seeds)*5 || crashes < int(seeds)/4 {
-		t.Fatalf("the weeks are empty: %d writes, %d crashes", writes, crashes)
+	if writes < int(seeds)*5 || crashes < int(seeds)/4 || ended < int(seeds)/4 {
+		t.Fatalf("the weeks are empty: %d writes, %d crashes, %d meetings ended", writes, crashes, ended)
 	}
-	t.Logf("%d weeks, %d writes, %d crashes", seeds, writes, crashes)
+	t.Logf("%d weeks, %d writes, %d crashes, %d meetings ended", seeds, writes, crashes, ended)
 }

@@ -121,7 +121,7 @@ func (s *turn) track(id string) *tracked {
 func (s *turn) trace(t *tracked, why Reason) {
 	if t.Reason != why {
 		t.Reason = why
-		s.emit(Trace{Ref: t.Ref, Reason: why})
+		s.emit(Trace{Ref: t.Ref, Reason: why, Waiting: t.awaited()})
 	}
 }
 
@@ -138,6 +138,9 @@ func (s *turn) gone(id string) {
 	}
 	delete(s.items, id)
 	s.withdraw(t.Entries)
+	if t.lapsed != "" {
+		s.letGo(t.lapsed)
+	}
 	if s.viewing || t.Series {
 		s.view() // what is being viewed may still show it
 	}
@@ -185,8 +188,9 @@ func (s *turn) meet(t *tracked, it *calendar.Item) {
 		t.copy(block)
 	}
 	if it.IsOrganizer != calendar.Yes && it.Organizer.Address != "" && !s.r.Mailbox.Owns(it.Organizer.Address) {
-		s.emit(Copy{Organizer: it.Organizer.Address, Key: key, Block: render.Find(it.Body, "").State == render.Whole})
+		s.emit(Copy{Organizer: it.Organizer.Address, Key: key, Block: render.Find(it.Body, "").State == render.Whole, Cancelled: it.Cancelled})
 	}
+	s.hold(t, it)
 }
 
 // copy notes what a served attendee's copy shows.
@@ -204,9 +208,15 @@ func (s *turn) copySeen(ev CopySeen) {
 		found = true
 		news := !t.CopySeen || t.CopyBlock != ev.Block
 		t.copy(ev.Block)
-		if news && (!t.Due.IsZero() || t.Reason == NotConfirmed || t.Reason == NotSeen || !t.SilentAt.IsZero()) {
+		if ev.Cancelled { // the organizer's own copy has the last word, if it is there
+			t.lapsed = ev.Key
+			s.get(id)
+		} else if news && (!t.Due.IsZero() || t.Reason == NotConfirmed || t.Reason == NotSeen || !t.SilentAt.IsZero()) {
 			s.get(id)
 		}
+	}
+	if !found && ev.Cancelled {
+		s.letGo(ev.Key)
 	}
 	if !found {
 		if s.copies == nil || len(s.copies) >= 1000 {
@@ -230,7 +240,7 @@ func (s *turn) joined(ev Joined) {
 	if t == nil || t.joining != ev.Wish {
 		return
 	}
-	t.joining, t.wish, t.join = "", ev.Wish, &ev.Details
+	t.joining, t.wish, t.join, t.joined, t.Waiting = "", ev.Wish, &ev.Details, s.now, nil
 	it := t.item
 	t.item = nil
 	switch {
@@ -247,8 +257,31 @@ func (s *turn) joinFailed(ev JoinFailed) {
 	if t == nil || t.joining != ev.Wish {
 		return
 	}
-	t.joining, t.item, t.Due, t.Retry = "", nil, ev.Until, ev.Until
+	it, first := t.item, t.Waiting == nil
+	t.joining, t.item, t.Due = "", nil, ev.Until
+	switch {
+	case ev.Until.IsZero():
+		t.Waiting = nil
+	case first:
+		t.Waiting = &waiting{Service: ev.Service, Wish: wishHash(ev.Wish), Since: s.now, Until: ev.Until}
+	default:
+		t.Waiting.Service, t.Waiting.Until = ev.Service, ev.Until
+	}
 	s.trace(t, orReason(ev.Why, ServiceDown))
+	switch { // the organizer is told
+	case it != nil && it.Kind == calendar.Single:
+		s.listOne(t, it, s.detect(it))
+	case t.Series && first:
+		s.view()
+	}
+}
+
+// awaited is the service that is waited for, as people are told.
+func (t *tracked) awaited() calendar.Waiting {
+	if t.Waiting == nil {
+		return calendar.Waiting{}
+	}
+	return calendar.Waiting{Service: t.Waiting.Service, Since: t.Waiting.Since, Retry: t.Waiting.Until}
 }
 
 func orReason(r, def Reason) Reason {

@@ -26,6 +26,8 @@ type world struct {
 	boxes []*box
 	next  int
 
+	service *service // of meetings that live there
+
 	faults  bool
 	weak    bool // change keys are ignored by the server
 	log     []string
@@ -66,7 +68,7 @@ type fact struct {
 var start = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T, seed uint64, boxes int) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: start, faults: true}
+	w := &world{t: t, service: newService(), rng: rand.New(rand.NewPCG(seed, 7)), now: start, faults: true}
 	for i := range boxes {
 		addr := fmt.Sprintf("p%d@example.com", i)
 		b := &box{w: w, addr: addr, items: map[string]*calendar.Item{}, facts: map[string]*fact{}, list: map[string]calendar.Meeting{}}
@@ -164,7 +166,7 @@ func (w *world) person() {
 	}
 	it := own[w.rng.IntN(len(own))]
 	f := b.facts[it.GOID]
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(11) {
 	case 0, 1:
 		it.Subject = fmt.Sprint("subject ", w.rng.IntN(1000))
 	case 2:
@@ -201,6 +203,12 @@ func (w *world) person() {
 		return
 	case 8:
 		b.decline()
+		return
+	case 9:
+		b.cancel(it)
+		return
+	case 10:
+		b.copyItem(it, f)
 		return
 	}
 	w.logf("%s edits %s", b.addr, it.ID)
@@ -281,6 +289,7 @@ func (b *box) keyword(it *calendar.Item, f *fact) {
 		return
 	}
 	f.changes++
+	b.w.service.let(it.Key(), b.w.now)
 	b.w.logf("%s sets location of %s to %q", b.addr, it.ID, it.Location)
 	b.touch(it)
 }

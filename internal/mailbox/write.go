@@ -11,6 +11,10 @@ import (
 	"github.com/koyomi-cal/koyomi/internal/render"
 )
 
+// joinedFor is how long join details are good for: a service keeps a meeting
+// that nobody wrote down for a day.
+const joinedFor = time.Hour
+
 // consider decides on a freshly read item and takes the next step towards the
 // write: ask for join details, wait until the item is quiet, or write.
 func (s *turn) consider(id string, t *tracked, it *calendar.Item, found *detect.Result) {
@@ -24,7 +28,11 @@ func (s *turn) consider(id string, t *tracked, it *calendar.Item, found *detect.
 		return
 	}
 	due := s.due(t, v)
-	if v.wish != "" && (t.join == nil || t.wish != v.wish) {
+	if v.wish != "" && (t.join == nil || t.wish != v.wish || s.now.Sub(t.joined) >= joinedFor) {
+		if w := t.Waiting; w != nil && w.Wish == wishHash(v.wish) && s.now.Before(w.Until) {
+			t.Due = w.Until // the service asked for patience, whatever happens to the item
+			return
+		}
 		s.ask(id, t, it, v, due)
 		return
 	}
@@ -38,7 +46,7 @@ func (s *turn) consider(id string, t *tracked, it *calendar.Item, found *detect.
 
 // settled ends the road of a change: nothing is to be written.
 func (s *turn) settled(t *tracked, it *calendar.Item, why Reason) {
-	t.join, t.wish, t.item = nil, "", nil
+	t.join, t.wish, t.item, t.Waiting = nil, "", nil, nil
 	if why == Done {
 		why = s.afterwards(t, it)
 	}
@@ -89,10 +97,13 @@ func (s *turn) ask(id string, t *tracked, it *calendar.Item, v verdict, due time
 		return
 	}
 	t.joining, t.item = v.wish, it
-	s.trace(t, WaitingJoin)
+	if t.Waiting == nil || t.Waiting.Wish != wishHash(v.wish) {
+		t.Waiting = nil
+		s.trace(t, WaitingJoin)
+	}
 	s.emit(Join{
-		ID: id, Wish: v.wish, Service: v.service, Action: v.act,
-		Key: it.Key(), People: people(it), Start: it.Start, End: it.End,
+		ID: id, Wish: v.wish, Hash: wishHash(v.wish), Service: v.service, Action: v.act,
+		Key: it.Key(), People: people(it), Times: timesOf(it),
 	})
 }
 
@@ -142,6 +153,7 @@ func (s *turn) write(id string, t *tracked, it *calendar.Item, v verdict) {
 		s.trace(t, RenderRefused)
 		return
 	}
+	s.holdBoth(t, it, v)
 	t.Intent = &intent{At: s.now, Stamp: stamp(*patch.Marker), Notify: patch.Notify, Do: v.reason, Drafted: v.draft}
 	t.writing = true
 	w := Write{Patch: patch}

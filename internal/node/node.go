@@ -46,7 +46,8 @@ type Options struct {
 	// Services makes the meeting services. The secret is this installation's
 	// own and stays the same: rooms derived from it are stable and cannot be
 	// guessed. Nil: none.
-	Services func(secret meet.Secret) ([]meet.Service, error)
+	// The ledger remembers what they make.
+	Services func(secret meet.Secret, ledger meet.Ledger) ([]meet.Service, error)
 
 	// Connector has the mailboxes and the rules; Open fills in the rest.
 	Connector connector.Options
@@ -98,7 +99,7 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 	e := enrolment{settings: settings, log: o.Log}
 	c := o.Connector
 	c.Reader, c.Watcher, c.Writer = n.exchange, n.exchange, n.exchange
-	c.Settings, c.Cache = settings, cache
+	c.Settings, c.Cache, c.Meetings = settings, cache, settings
 	if c.Keys, err = e.keys(ctx, o.KMS); err != nil {
 		return n, err
 	}
@@ -110,7 +111,7 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 		if err != nil {
 			return n, fmt.Errorf("read this installation's own secret: %w", err)
 		}
-		if c.Services, err = o.Services(secret); err != nil {
+		if c.Services, err = o.Services(secret, connector.Ledger{Meetings: settings, Settings: settings}); err != nil {
 			return n, err
 		}
 	}

@@ -255,7 +255,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"http to a stranger", func(o *Options) { o.KMS.URL = "http://kms.example.com" }, "https"},
 		{"Exchange", func(o *Options) { o.Exchange.URL = "http://mail.example.com" }, "use https"},
 		{"services", func(o *Options) {
-			o.Services = func(meet.Secret) ([]meet.Service, error) { return nil, errors.New("bad service") }
+			o.Services = func(meet.Secret, meet.Ledger) ([]meet.Service, error) { return nil, errors.New("bad service") }
 		}, "bad service"},
 		{"mailboxes", func(o *Options) {
 			o.Connector.Mailboxes = make([]connector.Mailbox, 2)
@@ -284,7 +284,7 @@ func TestServicesGetALastingSecret(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	var secrets []string
-	s.options.Services = func(secret meet.Secret) ([]meet.Service, error) {
+	s.options.Services = func(secret meet.Secret, _ meet.Ledger) ([]meet.Service, error) {
 		secrets = append(secrets, string([]byte(secret)))
 		return nil, nil
 	}

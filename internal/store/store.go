@@ -109,6 +109,35 @@ type Settings interface {
 	Close() error
 }
 
+// Meetings is what settings.db knows of meetings that were made at meeting
+// services: it outlives the cache, because only by it are they ended.
+type Meetings interface {
+	// Meeting returns what is kept under a tag, or ErrNotFound.
+	Meeting(ctx context.Context, tag string) (Meeting, error)
+	// UpdateMeeting has a function change what is kept under a tag, beginning
+	// with an empty record if there is none, while nobody else does. An error of
+	// the function changes nothing and is returned.
+	UpdateMeeting(ctx context.Context, tag string, change func(*Meeting) error) error
+	// DeleteMeeting removes what is kept under a tag, if anything is.
+	DeleteMeeting(ctx context.Context, tag string) error
+	// MeetingsOf returns the meetings made for one meeting of a calendar, in the
+	// order of their tags.
+	MeetingsOf(ctx context.Context, family string) ([]Meeting, error)
+	// MeetingsDue returns those of which something is due by a time, the
+	// earliest first, at most limit.
+	MeetingsDue(ctx context.Context, now time.Time, limit int) ([]Meeting, error)
+}
+
+// Meeting is one meeting at a service. The blobs hold no link, address or
+// subject.
+type Meeting struct {
+	Tag    string    // opaque id
+	Family string    // opaque id of the calendar's meeting that it was made for
+	Due    time.Time // when something is to be done about it; zero: never
+	Held   []byte    // who needs it: the core's
+	Entry  []byte    // what the service has: the service's client's
+}
+
 // Activated is a mailbox that is served.
 type Activated struct {
 	Mailbox  string    // short id

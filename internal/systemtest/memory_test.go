@@ -202,7 +202,7 @@ const (
 	memRoomsURL = "https://rooms.example.net/"
 )
 
-func memServices(secret meet.Secret) ([]meet.Service, error) {
+func memServices(secret meet.Secret, _ meet.Ledger) ([]meet.Service, error) {
 	m, err := meet.New(meet.Config{
 		Name: "Meet", Jitsi: &meet.JitsiConfig{URL: memMeetURL, Secret: secret}, Personal: &meet.TemplateConfig{URL: memRoomsURL + "{{user}}"},
 	})

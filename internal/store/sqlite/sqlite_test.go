@@ -13,6 +13,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
 	_ store.Settings = (*Settings)(nil)
+	_ store.Meetings = (*Settings)(nil)
 	_ store.Cache    = (*Cache)(nil)
 	_ store.Accounts = (*Accounts)(nil)
 	_ store.Objects  = (*Objects)(nil)
@@ -37,6 +38,11 @@ func opened[S any](t *testing.T) func(S, error) S {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	storetest.Settings(t, func(t *testing.T) store.Settings { return opened[*Settings](t)(OpenSettings(t.Context(), at(t))) })
+}
+
+func TestMeetings(t *testing.T) {
+	t.Parallel()
+	storetest.Meetings(t, func(t *testing.T) *Settings { return opened[*Settings](t)(OpenSettings(t.Context(), at(t))) })
 }
 
 func TestCache(t *testing.T) {

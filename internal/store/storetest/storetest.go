@@ -132,6 +132,66 @@ func Settings(t *testing.T, open func(t *testing.T) store.Settings) {
 	})
 }
 
+// Meetings is the suite for store.Meetings.
+func Meetings[S interface {
+	store.Meetings
+	Close() error
+}](t *testing.T, open func(t *testing.T) S) {
+	ctx := context.Background()
+	one, list := get[store.Meeting], get[[]store.Meeting]
+	put := func(t *testing.T, s S, m store.Meeting) {
+		t.Helper()
+		must(t, s.UpdateMeeting(ctx, m.Tag, func(old *store.Meeting) error { *old = m; return nil }))
+	}
+	a := store.Meeting{Tag: "a", Family: "f", Due: begin, Held: []byte("held"), Entry: []byte{0, 1}}
+	b := store.Meeting{Tag: "b", Family: "f", Held: []byte("x"), Entry: []byte("y")}
+	c := store.Meeting{Tag: "c", Family: "g", Due: begin.Add(-time.Second), Held: []byte("x"), Entry: []byte("y")}
+	run(t, "Update", open, func(t *testing.T, s S) {
+		_, err := s.Meeting(ctx, "a")
+		want(t, err, store.ErrNotFound)
+		put(t, s, a)
+		put(t, s, b)
+		equal(t, "stored", one(t)(s.Meeting(ctx, "a")), a)
+		must(t, s.UpdateMeeting(ctx, "a", func(m *store.Meeting) error { m.Entry = append(m.Entry, 2); return nil }))
+		changed := a
+		changed.Entry = []byte{0, 1, 2}
+		equal(t, "changed", one(t)(s.Meeting(ctx, "a")), changed)
+		no := errors.New("no")
+		want(t, s.UpdateMeeting(ctx, "a", func(m *store.Meeting) error { m.Held = nil; return no }), no)
+		want(t, s.UpdateMeeting(ctx, "z", func(*store.Meeting) error { return no }), no)
+		equal(t, "after a change that failed", one(t)(s.Meeting(ctx, "a")), changed)
+		_, err = s.Meeting(ctx, "z")
+		want(t, err, store.ErrNotFound)
+		must(t, s.DeleteMeeting(ctx, "a"))
+		must(t, s.DeleteMeeting(ctx, "a"))
+		_, err = s.Meeting(ctx, "a")
+		want(t, err, store.ErrNotFound)
+		equal(t, "the other", one(t)(s.Meeting(ctx, "b")), b)
+	})
+	run(t, "Lists", open, func(t *testing.T, s S) {
+		for _, m := range []store.Meeting{b, a, c} {
+			put(t, s, m)
+		}
+		equal(t, "of a family", list(t)(s.MeetingsOf(ctx, "f")), []store.Meeting{a, b})
+		equal(t, "of no family", len(list(t)(s.MeetingsOf(ctx, ""))), 0)
+		equal(t, "due", list(t)(s.MeetingsDue(ctx, begin, 10)), []store.Meeting{c, a})
+		equal(t, "due before", list(t)(s.MeetingsDue(ctx, begin.Add(-time.Microsecond), 10)), []store.Meeting{c})
+		equal(t, "the first that is due", list(t)(s.MeetingsDue(ctx, begin, 1)), []store.Meeting{c})
+	})
+	run(t, "Race", open, func(t *testing.T, s S) {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				if err := s.UpdateMeeting(ctx, "a", func(m *store.Meeting) error { m.Held = append(m.Held, 'x'); return nil }); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		equal(t, "changes that stand", string(one(t)(s.Meeting(ctx, "a")).Held), "xxxxxxxx")
+	})
+}
+
 // initValue checks that of many who set a value, one stands.
 func initValue(t *testing.T, s interface {
 	InitValue(context.Context, string, []byte) ([]byte, error)
