@@ -28,7 +28,7 @@ func profiles() map[string]ewstest.Profile {
 		"loses links": {
 			Name: "exchange2016 15.1.2507.40", Dialect: ewstest.Exchange2016, ServerVersion: "15.1.2507.40", Schema: "V2017_07_11",
 			NativeBody:  map[ewstest.NativeBody]ewstest.NativeBody{"text": "text", "html": "rtf", "rtf": "html"},
-			AppendToRTF: &ewstest.Append{Text: true, Images: true},
+			AppendToRTF: &ewstest.Append{Text: true, Images: true, Attachments: true},
 			Mails:       map[string]int{"SendToNone": 0, "SendOnlyToChanged": 1, "SendToChangedAndSaveCopy": 1, "SendOnlyToAll": 2, "SendToAllAndSaveCopy": 2},
 			Travels:     []string{"KoyomiJoin", "TMS:ExternalConferenceData"}, RoomAnswersUpdates: &no, RequestSentGiven: &yes,
 		},
@@ -57,7 +57,8 @@ func TestCheckWriteGivesTheProfileBack(t *testing.T) {
 			begin := time.Now().Add(72 * time.Hour)
 			if _, err := s.Add("a@example.com", ewstest.Item{
 				Subject: exchange.PreparedSubject, Start: begin, End: begin.Add(time.Hour), Busy: "Free",
-				Body: ewstest.Body{Type: "HTML", RTF: true, Content: `<html><body><p>Words <a href="https://example.com/x">link</a> <img src="https://example.com/i.png" alt="i"></p></body></html>`},
+				Attachments: []ewstest.Attachment{{Name: "agenda.pdf", ContentType: "application/pdf", Size: 4000}},
+				Body:        ewstest.Body{Type: "HTML", RTF: true, Content: `<html><body><p>Words <a href="https://example.com/x">link</a> <img src="https://example.com/i.png" alt="i"></p></body></html>`},
 			}); err != nil {
 				t.Fatal(err)
 			}
