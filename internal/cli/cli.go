@@ -67,6 +67,7 @@ type commands struct {
 	Check     checkCommand      `cmd:"" help:"Test the link to Exchange step by step; writes nothing."`
 	Bench     benchCommands     `cmd:"" help:"Measure a part of the system under load on this machine; prints JSON."`
 	Detect    detectCommand     `cmd:"" help:"Find the meeting in invitations: one JSON object a line in, one a line out."`
+	Explain   explainCommand    `cmd:"" help:"Say of one invitation what the Join button would be, and why."`
 	Config    configCommand     `cmd:"" help:"Print a commented sample configuration of a role."`
 	Version   versionCommand    `cmd:"" help:"Print the version."`
 }

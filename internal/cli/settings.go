@@ -22,6 +22,7 @@ type connectorConfig struct {
 	Organisation organisationConfig `yaml:"organisation" help:"What holds for everybody"`
 	Keywords     []keywordConfig    `yaml:"keywords" help:"What people type into the location; none: @meet"`
 	Services     []serviceConfig    `yaml:"services" help:"Where join details come from; the first is the default"`
+	Detection    detectionConfig    `yaml:"detection" help:"The organisation's own rules for finding meetings; try them with \"koyomi explain --config FILE INVITATION\""`
 	Safety       safetyConfig       `yaml:"safety" help:"What keeps calendars from being hurt"`
 	Mailboxes    []mailboxConfig    `yaml:"mailboxes" help:"Who is served; a mailbox is activated at its first start, and what is older stays as it is"`
 }
@@ -152,20 +153,8 @@ func (c *connectorConfig) check() error {
 	); err != nil {
 		return firstOf(err)
 	}
-	services := map[string]bool{"": true}
-	for i, s := range c.Services {
-		if s.Name == "" {
-			return fmt.Errorf("services: entry %d needs a name", i+1)
-		}
-		services[s.Name] = true
-	}
-	for _, k := range c.Keywords {
-		if !strings.HasPrefix(k.Word, "@") || len(k.Word) < 2 {
-			return fmt.Errorf("keywords: %q is no keyword: it begins with @, such as @meet", k.Word)
-		}
-		if !services[k.Service] {
-			return fmt.Errorf("keywords: %s names the service %q, which is not in services", k.Word, k.Service)
-		}
+	if err := c.checkRules(); err != nil {
+		return err
 	}
 	return c.checkMailboxes()
 }

@@ -33,6 +33,7 @@ type provider struct {
 
 	labels string // of a self-hosted service: the host has one of these, as "meet.example.com" has "meet"
 	prefix string // of an organisation's own rule: how the path of a meeting begins
+	rule   string // the organisation's rule that this row was made of, by its host
 }
 
 // refusal names what else stands on a service's hosts.

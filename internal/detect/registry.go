@@ -118,6 +118,9 @@ func (r *registry) judge(a address) verdict {
 	var v verdict
 	r.find(a.host, func(p *provider) bool {
 		v = p.judge(a)
+		if v.kind > refused && p.rule != "" {
+			v.why += ", by the organisation's rule for " + p.rule
+		}
 		return v.kind != unknown
 	})
 	if v.kind != unknown {

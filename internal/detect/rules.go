@@ -286,6 +286,7 @@ func (r *registry) addRules(rules *Rules) {
 		if h.Prefix != "" {
 			p = &provider{name: h.Provider, prefix: h.Prefix}
 		}
+		p.rule = h.Host
 		add(r.added, p, h.Host)
 	}
 	for _, p := range rules.Patterns[:min(len(rules.Patterns), maxPatterns)] {
