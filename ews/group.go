@@ -37,7 +37,11 @@ type GroupOptions struct {
 	// Prepare, if not nil, is called before a mailbox is subscribed. Where it
 	// fails, the mailbox is tried again later.
 	Prepare func(ctx context.Context, mailbox string) error
-	Logger  *slog.Logger // default none
+	// Begun, if not nil, is called whenever a stream has begun, with the number
+	// of mailboxes that streams carry then. It is called by who reads the stream,
+	// and must not wait.
+	Begun  func(carried int)
+	Logger *slog.Logger // default none
 }
 
 // GroupEventKind is what a [GroupEvent] tells.

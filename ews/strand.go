@@ -185,7 +185,10 @@ func (g *Group) read(ctx context.Context, st *strand) error {
 		if !st.begun {
 			start.Stop()
 			g.client.manners.began(len(st.members))
-			g.begun(st)
+			carried := g.begun(st)
+			if g.opt.Begun != nil {
+				g.opt.Begun(carried)
+			}
 		}
 		if len(n.Events) > 0 && g.heard(st, n.Events) {
 			return errWiden
@@ -195,11 +198,16 @@ func (g *Group) read(ctx context.Context, st *strand) error {
 }
 
 // begun takes in that a stream has begun: what was missed before can be asked
-// for now.
-func (g *Group) begun(st *strand) {
+// for now. It returns how many mailboxes are carried.
+func (g *Group) begun(st *strand) (carried int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	st.begun = true
+	for _, m := range g.members {
+		if m.strand != nil && m.strand.begun {
+			carried++
+		}
+	}
 	for _, m := range st.members {
 		if m.missed && !m.gone {
 			m.missed = false
@@ -207,13 +215,14 @@ func (g *Group) begun(st *strand) {
 		}
 	}
 	if st.via == nil || st.via != g.route {
-		return
+		return carried
 	}
 	if home := st.via.server(); g.home == "" {
 		g.home = home
 	} else if home != "" && home != g.home {
 		g.rebuild(nil, time.Now())
 	}
+	return carried
 }
 
 // heard takes in the events of one document. It reports whether the mailboxes

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
@@ -176,7 +177,9 @@ func (x *Exchange) renew() (renewed bool) {
 			continue
 		}
 		x.accounts[i].SetCredentials(c)
-		renewed = true
+		if renewed = true; i == 0 {
+			x.first.Store(true)
+		}
 	}
 	if x.proxy != nil && x.changed(x.opt.Proxy.PasswordFile) {
 		x.mu.Lock()
@@ -241,21 +244,21 @@ func (x *Exchange) wantOther() {
 }
 
 // testIdle tries the account that stands by and returns its client, or nil
-// where it is of no use. It needs no mailbox: an answer of any kind to it shows
-// that it is let in.
-func (x *Exchange) testIdle(ctx context.Context) *ews.Client {
+// where it is of no use, and whether the server has let it in. It needs no
+// mailbox: an answer of any kind to it shows that it is.
+func (x *Exchange) testIdle(ctx context.Context) (client *ews.Client, letIn bool) {
 	i := x.idle()
 	if i < 0 || !x.accounts[i].HeldUntil().IsZero() {
-		return nil
+		return nil, false
 	}
 	client, err := x.clientOf(x.accounts[i])
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	at := client
 	if x.finder != nil {
 		if at, err = client.At(x.finder.someURL()); err != nil {
-			return client // nothing is found yet: there is nowhere to test it
+			return client, false // nothing is found yet: there is nowhere to test it
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, x.opt.Timeout)
@@ -263,29 +266,47 @@ func (x *Exchange) testIdle(ctx context.Context) *ews.Client {
 	_, err = at.As("").Probe(ctx)
 	e, failed := errors.AsType[*ews.Error](err)
 	if !failed || e.Class() != ews.Auth {
-		return client
+		return client, err == nil || failed && strings.HasPrefix(e.Code, "Error")
 	}
 	x.refused() // to be remembered
 	x.log.Error("the service account that stands by is refused, too; enter its right password", "error", e)
 	client.Close()
-	return nil
+	return nil, false
 }
 
-// failOver goes over to the account that stands by. What is under way ends with
-// the old one; each stream that is opened again is of the new.
+// failOver goes over to the account that stands by, where the one in use is
+// refused.
 func (x *Exchange) failOver(ctx context.Context) {
 	if !x.inUseHeld() {
 		return
 	}
-	client := x.testIdle(ctx)
-	if client == nil {
-		return
+	if client, _ := x.testIdle(ctx); client != nil {
+		x.use(client)
+		x.log.Error("the service account is refused; the one that stands by is used now: see to the refused one")
 	}
+}
+
+// goBack tests the account that stands by, and goes back to it where that is the
+// first one: the second only stands in for it.
+func (x *Exchange) goBack(ctx context.Context) {
+	client, letIn := x.testIdle(ctx)
+	switch {
+	case client == nil:
+	case !x.OnStandby() || !letIn:
+		client.Close()
+	default:
+		x.use(client)
+		x.log.Info("the first service account is let in again and is used from now on")
+	}
+}
+
+// use has the account that stood by used from now on. What is under way ends with
+// the old one; watches move one after the other.
+func (x *Exchange) use(client *ews.Client) {
 	x.mu.Lock()
 	old := x.client
 	x.client, x.active = client, 1-x.active
 	x.mu.Unlock()
 	old.Close()
-	x.log.Error("the service account is refused; the one that stands by is used now: see to the refused one")
 	x.retry()
 }

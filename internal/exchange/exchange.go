@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
@@ -74,6 +75,8 @@ type Exchange struct {
 	accounts []*ews.Account // one, or two
 	proxy    *ews.Account   // nil: the proxy asks for none
 	failed   chan struct{}  // the account in use is refused
+	first    atomic.Bool    // the first account has a new password
+	moving   chan struct{}  // holds the turn of the watch that moves to another account
 
 	mu      sync.Mutex
 	client  *ews.Client
@@ -121,7 +124,7 @@ func New(opt Options) (*Exchange, error) {
 	x := &Exchange{
 		opt: opt, log: opt.Log,
 		files: map[string][]byte{}, renewed: make(chan struct{}), folders: map[string]folder{},
-		failed: make(chan struct{}, 1),
+		failed: make(chan struct{}, 1), moving: make(chan struct{}, 1),
 	}
 	if opt.Autodiscover != nil && opt.URL == "" {
 		find, err := newFinder(x, *opt.Autodiscover)
@@ -167,13 +170,13 @@ func (x *Exchange) Run(ctx context.Context) error {
 			x.ews().Close()
 			return nil
 		case <-tick.C:
-			x.look()
+			if x.look(); x.OnStandby() && x.first.CompareAndSwap(true, false) {
+				x.goBack(ctx)
+			}
 		case <-x.failed:
 			x.failOver(ctx)
 		case <-test.C:
-			if client := x.testIdle(ctx); client != nil {
-				client.Close()
-			}
+			x.goBack(ctx)
 		}
 	}
 }
