@@ -153,7 +153,7 @@ func escape(dst []byte, s string, attr bool) []byte {
 }
 
 // end is escape for the last bytes, fewer than eight.
-func (l *looks) end(dst []byte, n int, s string, i int) []byte {
+func (l looks) end(dst []byte, n int, s string, i int) []byte {
 	if k := len(s) - i; k > 0 && i > 0 {
 		w := word(s[len(s)-8:])>>(64-8*k) | ' '*ones<<(8*k)
 		if l.special(w) == 0 {
@@ -275,7 +275,7 @@ const ones, high = 0x0101010101010101, 0x8080808080808080
 
 // special marks by its highest bit the first of eight bytes that is looked for.
 // Bytes above the first may be marked without cause.
-func (l *looks) special(w uint64) uint64 {
+func (l looks) special(w uint64) uint64 {
 	t := ((w ^ '<'*ones) - ones) | (((w | l.bit) ^ l.amp) - ones) | (w - ' '*ones)
 	return (t&^w | w&l.wide) & high
 }
