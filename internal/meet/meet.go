@@ -3,13 +3,22 @@
 // A [Service] turns one meeting of one mailbox into the details that people
 // need to join it. Asking is idempotent: the same mailbox, key and action give
 // the same details, however often and on whichever node, so that a crash
-// between asking and writing never leaves two meetings behind. The two services
-// here keep that promise without a network or a database:
+// between asking and writing never leaves two meetings behind. Services keep
+// that promise in two ways. Some need neither a network nor a database:
 //
 //   - [Template] hands out a person's own lasting room, made from an address
 //     pattern such as https://vc.example.com/{{user}}.
 //   - [Jitsi] makes a room for each meeting. Its name is 128 bits that nobody
 //     can guess, derived from the installation's secret and the meeting's key.
+//   - [BigBlueButton] does the same, and the address leads to a [Door], which
+//     creates the meeting when somebody comes.
+//
+// Others are a [Host]: the client of a product at which a meeting has to be
+// made, changed and ended, such as [Webex]. A [Keeper] beside it remembers in a
+// [Ledger] what was asked, so that there is one meeting whatever happens.
+//
+// Where meetings know a moderator, a service is [Moderated]: it gives the
+// organiser a link of their own when they push Join.
 //
 // [Choice] puts services together as a keyword needs them: personal rooms from
 // one, new meetings from another. New builds all of it from configuration.
@@ -116,7 +125,10 @@ type Config struct {
 	Personal *TemplateConfig // personal rooms; nil: from Jitsi, if that is there
 	Jitsi    *JitsiConfig    // new meetings and spaces; nil: not offered
 	Webex    *WebexConfig    // new meetings, and personal rooms where Personal is nil; nil: not offered
-	Ledger   Ledger          // remembers meetings that are made at a service; needed for Webex
+
+	BigBlueButton *BigBlueButtonConfig // new meetings and spaces, and personal rooms where Personal is nil; nil: not offered
+
+	Ledger Ledger // remembers meetings that are made at a service; needed for Webex
 }
 
 // New builds the service behind one keyword.
@@ -139,6 +151,16 @@ func New(c Config) (Service, error) {
 			return nil, err
 		}
 		choice.meeting, choice.personal = jitsi, jitsi
+	}
+	if c.BigBlueButton != nil {
+		if choice.meeting != nil {
+			return nil, fmt.Errorf("meeting service %s: one service makes its meetings in one place: give the other a name of its own", c.Name)
+		}
+		b, err := NewBigBlueButton(c.Name, *c.BigBlueButton)
+		if err != nil {
+			return nil, err
+		}
+		choice.meeting, choice.personal = b, b
 	}
 	if c.Personal != nil {
 		template, err := NewTemplate(c.Name, *c.Personal)
