@@ -108,7 +108,7 @@ func FuzzGlobalObjectID(f *testing.F) {
 		_ = GlobalObjectID(data).UID()
 		_ = GlobalObjectID(data).Date()
 		_ = GlobalObjectID(data).Created()
-		if on := id.On(time.Date(2026, 2, 3, 0, 0, 0, 0, time.UTC)); !on.Same(id) || on.Date().Day() != 3 {
+		if on := id.On(time.Date(2026, 2, 3, 0, 0, 0, 0, time.UTC)); uid != "" && !on.Same(id) || on.Date().Day() != 3 {
 			t.Errorf("the exception of %q is of another meeting", uid)
 		}
 	})
