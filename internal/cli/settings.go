@@ -73,12 +73,23 @@ type peerConfig struct {
 }
 
 type organisationConfig struct {
-	Locale     string        `yaml:"locale" default:"en" allowed:"en ja" help:"Language of the join block"`
+	Locale     string        `yaml:"locale" example:"de" help:"Language of the join block, see docs/join-block.md; without it that of each invitation, or else English"`
+	Domains    []string      `yaml:"domains" example:"[example.com]" help:"Mail domains of the organisation, beside those of the mailboxes; whoever is invited from another one is a guest"`
+	English    bool          `yaml:"english_for_guests" default:"true" help:"Write the join block in English, too, below another language where a guest is invited"`
+	Phone      bool          `yaml:"show_phone" default:"true" help:"Telephone numbers in the join block"`
+	Video      bool          `yaml:"show_video" default:"true" help:"Addresses for video systems in the join block"`
 	SIPDomains []string      `yaml:"sip_domains" help:"Domains whose digits@domain is a meeting and not a mail address"`
 	JitsiHosts []string      `yaml:"jitsi_hosts" help:"Hosts of the organisation's own Jitsi servers"`
-	Header     string        `yaml:"header" help:"Text above the join details"`
-	Footer     string        `yaml:"footer" help:"Text below the join details"`
+	Header     string        `yaml:"header" help:"Plain text in the join block, below link and passcode, up to 1,024 characters"`
+	Footer     string        `yaml:"footer" help:"The same at the end of the join block"`
+	Notes      []noteConfig  `yaml:"notes" help:"Header and footer in single languages, instead of the two above"`
 	ButtonLead time.Duration `yaml:"button_lead" default:"5m" help:"How long before the start Join is offered"`
+}
+
+type noteConfig struct {
+	Locale string `yaml:"locale" example:"ja" help:"Language that these are for"`
+	Header string `yaml:"header" help:"As organisation.header"`
+	Footer string `yaml:"footer" help:"As organisation.footer"`
 }
 
 type keywordConfig struct {
