@@ -125,7 +125,10 @@ type search struct {
 }
 
 // Detect finds the meeting in one invitation.
-func (d *Detector) Detect(in Input) Result {
+func (d *Detector) Detect(in Input) Result { return d.search(in).out }
+
+// search does the work of Detect.
+func (d *Detector) search(in Input) *search {
 	s := &search{Detector: d, in: in, seen: map[string]bool{}}
 	s.out.ID = in.ID
 	s.flatten()
@@ -136,7 +139,7 @@ func (d *Detector) Detect(in Input) Result {
 	s.rank()
 	s.details()
 	s.conclude()
-	return s.out
+	return s
 }
 
 // flatten makes the flats of all fields, strongest first.

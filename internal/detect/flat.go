@@ -189,14 +189,15 @@ func (f *flat) decode(src string) string {
 	}
 	f.coded = &marks{}
 	f.steps += len(src)
-	out := make([]byte, 0, len(src))
+	var out strings.Builder
+	out.Grow(len(src))
 	for i := 0; i < len(src); {
 		n := strings.IndexByte(src[i:], '=')
 		if n < 0 {
 			n = len(src) - i
 		}
-		f.coded.add(len(out), i)
-		out = append(out, src[i:i+n]...)
+		f.coded.add(out.Len(), i)
+		out.WriteString(src[i : i+n])
 		if i += n; i == len(src) {
 			break
 		}
@@ -204,11 +205,11 @@ func (f *flat) decode(src string) string {
 			i += 1 + n
 			continue
 		}
-		out = append(out, byte(unhex(src[i+1])<<4|unhex(src[i+2])))
+		out.WriteByte(byte(unhex(src[i+1])<<4 | unhex(src[i+2])))
 		i += 3
 	}
-	f.coded.add(len(out), len(src))
-	return string(out)
+	f.coded.add(out.Len(), len(src))
+	return out.String()
 }
 
 // quotedPrintable reports whether a text is in quoted-printable: each "=" is

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -34,7 +35,13 @@ func defaultKeywords() []Keyword {
 // keyword looks for a keyword in the location: the leftmost one counts, the
 // longest of several that begin at the same place.
 func (s *search) keyword() {
-	text := string(flattenText("location", clip(s.in.Location)).text)
+	i := slices.IndexFunc(s.fields, func(f *flat) bool { return f.field == "location" })
+	if i < 0 {
+		return
+	}
+	const enough = 16 << 10 // a keyword is typed at the beginning, not behind pages
+	text := string(s.fields[i].text[:min(len(s.fields[i].text), enough)])
+	s.steps += len(text) * (2 + len(s.keywords))
 	lower := strings.ToLower(text)
 	if len(lower) != len(text) {
 		lower = asciiLower(text) // a letter whose lower case has another length
@@ -91,6 +98,7 @@ func modifier(rest string) Action {
 // count.
 func opens(before string) bool {
 	r, _ := utf8.DecodeLastRuneInString(before)
+	before = before[max(0, len(before)-512):] // as far as a link's "://" may be away
 	return before == "" || !partOfWord(r) && !strings.ContainsRune("@.+%=&/_-", r) || r == '/' && !strings.Contains(before, "://")
 }
 

@@ -114,6 +114,7 @@ const maxLabel = 72
 
 // values reads the labelled values of a flat.
 func (s *search) values(f *flat) (found []value) {
+	f.steps += len(f.text)
 	last := 0 // behind the previous label
 	defer func() { found = append(append(found, s.unmarked(f)...), s.ownLines(f)...) }()
 	for at := 0; len(found) < 4*maxFound; {

@@ -191,23 +191,17 @@ func (s *search) backslashed(f *flat, from, to int) int {
 	if i := bytes.LastIndexByte(f.text[from:to], 'h'); i >= 0 {
 		begin += i
 	}
-	if name := string(f.text[begin:to]); name != "https:" && name != "http:" || !bytes.HasPrefix(f.text[to:], []byte(`\/\/`)) {
+	if name := f.text[begin:to]; string(name) != "https:" && string(name) != "http:" || !bytes.HasPrefix(f.text[to:], []byte(`\/\/`)) {
 		return 0
 	}
-	var raw []byte
 	i := begin
-	for ; i < len(f.text) && len(raw) < maxURL; i++ {
-		if f.text[i] == '\\' && i+1 < len(f.text) && f.text[i+1] == '/' {
-			continue
-		}
-		if !inWord(f.text[i]) {
-			break
-		}
-		raw = append(raw, f.text[i])
+	for i < len(f.text) && i-begin < maxURL && (inWord(f.text[i]) || f.text[i] == '\\' && i+1 < len(f.text) && f.text[i+1] == '/') {
+		i++
 	}
+	raw := strings.ReplaceAll(string(f.text[begin:i]), `\/`, "/")
 	f.steps += i - begin
 	f.take(begin, i)
-	s.consider(sighting{flat: f, raw: string(raw), at: span{begin, i}, why: `with "\/" for "/"`})
+	s.consider(sighting{flat: f, raw: raw, at: span{begin, i}, why: `with "\/" for "/"`})
 	return i
 }
 

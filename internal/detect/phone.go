@@ -30,6 +30,7 @@ func (s *search) numbers(f *flat) []number {
 		before := len(found)
 		for at := dialMark(line, 0); at < len(line) && len(found) < maxDialin; {
 			n, to := readNumber(line, at, c.speaks)
+			f.steps += max(to, at+1) - at
 			if to > at && n.digits != "" && !f.taken(l.from+at) && !s.labelled(f, l.from, l.from+at) {
 				n.at = l.from + at
 				found = append(found, n)

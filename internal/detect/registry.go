@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 )
 
@@ -227,7 +228,13 @@ func hasLabel(host, word string) bool {
 
 // lookAlike returns the service that a foreign host imitates, if any.
 func (r *registry) lookAlike(host string) string {
-	plain := r.drawn.Replace(host)
+	plain := host
+	if strings.Contains(host, "xn--") {
+		if u, err := idna.ToUnicode(host); err == nil {
+			plain = u
+		}
+	}
+	plain = r.drawn.Replace(plain)
 	for _, brand := range r.brands {
 		if strings.Contains(plain, brand) {
 			return brand
@@ -243,10 +250,12 @@ func drawnAlike() *strings.Replacer {
 
 // domain returns the registrable domain of a host, or the host itself.
 func domain(host string) string {
-	if d, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
-		return d
+	suffix, _ := publicsuffix.PublicSuffix(host)
+	i := len(host) - len(suffix) - 1
+	if i <= 0 || host[i] != '.' || isDigit(host[len(host)-1]) {
+		return host // a suffix itself, or an IP address
 	}
-	return host
+	return host[strings.LastIndexByte(host[:i], '.')+1:]
 }
 
 // fits compares a link with a shape and returns the id that the shape keeps.

@@ -43,7 +43,7 @@ func (s *search) sip(values []value) {
 				break
 			}
 			from, to := addressAround(f.text, at, at+i)
-			f.steps += max(to, at+i+1) - at
+			f.steps += max(to, at+i+1) - min(from, at)
 			if bytes.HasPrefix(f.text[to:], []byte(";gruu")) {
 				s.gruu(f, from, to)
 			} else if to > at+i+1 && !f.taken(from) {
@@ -68,12 +68,13 @@ func (s *search) gruu(f *flat, from, to int) {
 	for end < len(f.text) && end-to < 256 && inWord(f.text[end]) {
 		end++
 	}
-	addr := string(f.text[from:end])
-	if s.out.URL != "" || !strings.Contains(addr, "app:conf:focus:id:") || strings.Contains(addr, "id:teams:") {
+	f.steps += end - to
+	addr := f.text[from:end]
+	if s.out.URL != "" || !bytes.Contains(addr, []byte("app:conf:focus:id:")) || bytes.Contains(addr, []byte("id:teams:")) {
 		return
 	}
-	s.out.SIP, s.out.Provider = addr, "skype4b"
-	s.out.Candidates = append(s.out.Candidates, Candidate{Provider: "skype4b", SIP: addr, Field: f.field, Start: f.source(from), End: f.source(end-1) + 1, Score: 10 * strength(f.field), Why: []string{"a Skype for Business conference address"}})
+	s.out.SIP, s.out.Provider = string(addr), "skype4b"
+	s.out.Candidates = append(s.out.Candidates, Candidate{Provider: "skype4b", SIP: s.out.SIP, Field: f.field, Start: f.source(from), End: f.source(end-1) + 1, Score: 10 * strength(f.field), Why: []string{"a Skype for Business conference address"}})
 }
 
 // addressAround cuts out NAME@DOMAIN around an "@", not reaching back beyond
@@ -187,8 +188,7 @@ func (s *search) sipReason(f *flat, name, host string, at int, scheme bool) stri
 	if scheme {
 		return "a sip: address"
 	}
-	line := lineBefore(f.text, at)
-	if digits && (strings.Contains(line, "sip") || strings.Contains(line, "video system") || strings.Contains(line, "h.323") || strings.Contains(line, "videosystem") || strings.Contains(line, "cisco")) {
+	if digits && announced(f.text, at) {
 		return "announced as a video address"
 	}
 	return ""
@@ -204,13 +204,23 @@ func mailbox(name string) bool {
 	return false
 }
 
-// lineBefore returns the text of a line in front of a place, in lower case.
-func lineBefore(text []byte, at int) string {
-	begin := max(0, at-80)
-	if i := bytes.LastIndexByte(text[begin:at], '\n'); i >= 0 {
-		begin += i + 1
+// announced reports whether the text in front of a place, on the same line,
+// speaks of video systems.
+func announced(text []byte, at int) bool {
+	var buf [80]byte
+	line := buf[:copy(buf[:], text[max(0, at-len(buf)):at])]
+	line = line[bytes.LastIndexByte(line, '\n')+1:]
+	for i, c := range line {
+		if 'A' <= c && c <= 'Z' {
+			line[i] |= 0x20
+		}
 	}
-	return strings.ToLower(string(text[begin:at]))
+	for _, word := range []string{"sip", "video system", "h.323", "videosystem", "cisco"} {
+		if bytes.Contains(line, []byte(word)) {
+			return true
+		}
+	}
+	return false
 }
 
 // interop reads the address of a video interoperability service out of the
@@ -248,6 +258,7 @@ func interop(a address) string {
 // h323 looks for IP##NUMBER, and for an IP address behind the word H.323.
 func (s *search) h323() {
 	for _, f := range s.fields {
+		f.steps += 2 * len(f.text)
 		if i := bytes.Index(f.text, []byte("##")); i > 0 {
 			from, to := i, i+2
 			for from > 0 && i-from < 64 && (isAlnum(f.text[from-1]) || f.text[from-1] == '.') {

@@ -186,6 +186,7 @@ func proofpoint3(raw string) string {
 	}
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	var out strings.Builder
+	out.Grow(len(target) + len(list))
 	for i := 0; i < len(target); i++ {
 		if target[i] != '*' || len(list) == 0 {
 			out.WriteByte(target[i])
