@@ -251,7 +251,10 @@ func explain(err error) *ews.Error {
 	return e
 }
 
-// Token ids (RFC 4121 4.1) and the flags of the checksum (4.1.1.1).
+// Token ids (RFC 4121 4.1) and the flags of the checksum (4.1.1.1). HTTP servers
+// are not asked for mutual authentication: TLS has proved who they are before,
+// and the channel binding ties the ticket to that proof. Domain controllers are,
+// see [saslClient].
 const (
 	apReqID   = "\x01\x00"
 	gssFlags  = gssapi.ContextFlagInteg | gssapi.ContextFlagConf

@@ -28,7 +28,7 @@ import (
 const realm = "CORP.EXAMPLE"
 
 // writeKeytab writes the keys of a service.
-func writeKeytab(t *testing.T, spn string) (string, *keytab.Keytab) {
+func writeKeytab(t testing.TB, spn string) (string, *keytab.Keytab) {
 	t.Helper()
 	keys := keytab.New()
 	if err := keys.AddEntry(spn, realm, "of the service", time.Now(), 1, etypeID.AES256_CTS_HMAC_SHA1_96); err != nil {
@@ -46,7 +46,7 @@ func writeKeytab(t *testing.T, spn string) (string, *keytab.Keytab) {
 }
 
 // newTicket makes a ticket as a directory would.
-func newTicket(t *testing.T, keys *keytab.Keytab, spn string) ticket {
+func newTicket(t testing.TB, keys *keytab.Keytab, spn string) ticket {
 	t.Helper()
 	now := time.Now().UTC()
 	user := types.NewPrincipalName(nametype.KRB_NT_PRINCIPAL, "svc")
