@@ -11,6 +11,7 @@ func (s *search) details() {
 			values = append(values, s.values(f)...)
 		}
 	}
+	values = append(values, s.properties()...)
 	s.meetingID(values)
 	s.passcode(values)
 	s.dialin(values)
@@ -88,7 +89,47 @@ func (s *search) passcode(values []value) {
 		}
 	}
 	switch s.out.Provider {
-	case "pexip", "cms", "bigbluebutton", "starleaf", "lifesize":
-		s.out.Passcode = firstOf(values, phonePIN) // these ask everybody for a PIN
+	case "pexip", "cms", "starleaf", "lifesize":
+		if pin := firstOf(values, phonePIN); pin != s.out.MeetingID {
+			s.out.Passcode = pin // these ask everybody for it
+		}
 	}
+}
+
+// properties reads the numbers that properties hold bare: their names are the
+// labels.
+func (s *search) properties() (found []value) {
+	for _, f := range s.fields {
+		name, isProperty := strings.CutPrefix(strings.ToUpper(f.field), strings.ToUpper(propertyField))
+		if !isProperty || len(f.text) > maxLabel {
+			continue
+		}
+		c := noClass
+		switch {
+		case strings.HasSuffix(name, "ONLINEMEETINGCONFERENCEID"):
+			c = phonePIN
+		case strings.HasPrefix(name, "X-") && strings.HasSuffix(name, "MEETING-ID"):
+			c = meetingID
+		case strings.HasPrefix(name, "X-") && (strings.HasSuffix(name, "MEETING-PASSWORD") || strings.HasSuffix(name, "PASSCODE")):
+			c = passcode
+		default:
+			continue
+		}
+		if v := readValue(c, f.text, false); v != "" {
+			found = append(found, value{c, v, 0, f})
+		}
+	}
+	return found
+}
+
+// forOthers reports whether the parameters of a CONFERENCE property (RFC 7986
+// 6.3) say that it is not for attendees, or not for talking.
+func forOthers(parameters string) bool {
+	for p := range strings.SplitSeq(parameters, ";") {
+		if features, ok := strings.CutPrefix(p, "FEATURE="); ok {
+			talks := strings.Contains(features, "VIDEO") || strings.Contains(features, "AUDIO") || strings.Contains(features, "PHONE")
+			return strings.Contains(features, "MODERATOR") || !talks
+		}
+	}
+	return false
 }

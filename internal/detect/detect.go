@@ -196,7 +196,11 @@ func strength(field string) int {
 		}
 		return 100
 	}
-	switch strings.ToUpper(name) {
+	name, parameters, _ := strings.Cut(strings.ToUpper(name), ";")
+	if name == "CONFERENCE" && forOthers(parameters) {
+		return 0
+	}
+	switch name {
 	case "X-GOOGLE-CONFERENCE", "CONFERENCE", "X-MICROSOFT-SKYPETEAMSMEETINGURL", "X-MICROSOFT-ONLINEMEETINGEXTERNALLINK", "X-MICROSOFT-ONLINEMEETINGINTERNALLINK",
 		"SKYPETEAMSMEETINGURL", "JOINONLINEMEETINGURL", "ONLINEMEETINGEXTERNALLINK", "ONLINEMEETINGINTERNALLINK":
 		return 500

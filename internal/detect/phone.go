@@ -31,7 +31,7 @@ func (s *search) numbers(f *flat) []number {
 		for at := dialMark(line, 0); at < len(line) && len(found) < maxDialin; {
 			n, to := readNumber(line, at, c.speaks)
 			f.steps += max(to, at+1) - at
-			if to > at && n.digits != "" && !f.taken(l.from+at) && !s.labelled(f, l.from, l.from+at) {
+			if to > at && n.digits != "" && !f.taken(l.from+at) && !s.labelled(f, l.from, l.from+at) && (n.pin != "" || !c.personal()) {
 				n.at = l.from + at
 				found = append(found, n)
 			}
@@ -60,6 +60,53 @@ type phoneContext struct {
 	inList      bool // and that one stood below a line about phones
 	known       bool
 	answer      bool
+	signed      bool // below the words with which a letter ends
+}
+
+// personal reports whether a number on the line is a person's, not a
+// conference's: it stands in a signature, or says whom to call.
+func (c *phoneContext) personal() bool {
+	if c.signed {
+		return true
+	}
+	lower := bytes.ToLower(c.text[c.line.from:min(c.line.to, c.line.from+200)])
+	for _, w := range []string{"call me", "reach me", "text me", "whatsapp", "my cell", "my mobile", "my number", "meine nummer", "rufen sie mich", "ruf mich", "questions", "rückfragen", "fragen:", "contact:", "kontakt:", "helpdesk", "help desk", "hotline", "reception", "emergency"} {
+		if bytes.Contains(lower, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// signs follows where a signature begins and where the next part of the mail
+// does.
+func (c *phoneContext) signs(line []byte) {
+	if len(line) > 160 {
+		return
+	}
+	lower := bytes.ToLower(bytes.TrimSpace(line))
+	if string(lower) == "--" {
+		c.signed = true
+		return
+	}
+	if c.signed {
+		for _, w := range []string{"dial", "join", "einwahl", "one tap", "conference", "meeting", "zoom", "webex", "teams", "____", "----", "====", "会议", "会議", "réunion", "reunión", "riunione", "reunião", "besprechung"} {
+			if bytes.Contains(lower, []byte(w)) {
+				c.signed = false
+				return
+			}
+		}
+		return
+	}
+	if len(lower) > 60 || bytes.IndexByte(lower, ':') >= 0 {
+		return
+	}
+	for _, w := range []string{"regards", "best wishes", "sincerely", "cheers,", "thanks,", "grüße", "grüßen", "grüsse", "gruß", "cordialement", "bien à vous", "saludos", "atentamente", "saluti", "atenciosamente", "groet", "hälsning", "hilsen", "terveisin", "pozdraw", "s pozdravem", "с уважением", "з повагою", "saygılar"} {
+		if bytes.Contains(lower, []byte(w)) {
+			c.signed = true
+			return
+		}
+	}
 }
 
 func (c *phoneContext) next(l span) {
@@ -68,6 +115,7 @@ func (c *phoneContext) next(l span) {
 		c.above = c.line
 	}
 	c.line, c.known, c.listed = l, false, false
+	c.signs(c.text[l.from:min(l.to, l.from+256)])
 }
 
 func (c *phoneContext) speaks() bool {
