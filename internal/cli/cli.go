@@ -63,7 +63,9 @@ type commands struct {
 	Demo      demoCommand       `cmd:"" help:"Everything on this machine, with a simulated Exchange and a filled calendar."`
 	Cloud     cloudCommands     `cmd:"" help:"The cloud: carries sealed meetings and serves the people's app."`
 	KMS       kmsCommands       `cmd:"" name:"kms" help:"The key server: keeps the keys and who may have them."`
+	Join      joinCommand       `cmd:"" help:"The door to BigBlueButton: creates a meeting when somebody opens its address."`
 	Exchange  exchangeCommand   `cmd:"" help:"The Exchange simulator alone."`
+	Discover  discoverCommands  `cmd:"" name:"autodiscover" help:"Which hosts Autodiscover may send the service account's password to."`
 	Check     checkCommand      `cmd:"" help:"Test the link to Exchange step by step; writes nothing."`
 	Bench     benchCommands     `cmd:"" help:"Measure a part of the system under load on this machine; prints JSON."`
 	Detect    detectCommand     `cmd:"" help:"Find the meeting in invitations: one JSON object a line in, one a line out."`
@@ -185,7 +187,7 @@ func (c *configCommand) Run(env *environment) error {
 			return nil
 		}
 	}
-	return usagef("name a role: `koyomi config connector`, `koyomi config cloud` or `koyomi config kms`")
+	return usagef("name a role: `koyomi config connector`, `koyomi config cloud`, `koyomi config kms` or `koyomi config join`")
 }
 
 type versionCommand struct{}

@@ -20,6 +20,7 @@ func roles() []role {
 		{"connector", func() any { return new(connectorConfig) }},
 		{"cloud", func() any { return new(cloudConfig) }},
 		{"kms", func() any { return new(kmsConfig) }},
+		{"join", func() any { return new(joinConfig) }},
 	}
 }
 

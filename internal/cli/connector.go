@@ -114,7 +114,9 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 	o := node.Options{
 		Data: c.Data, Exchange: x,
 		Cloud: c.Cloud.peer(env, "cloud"), KMS: c.KMS.peer(env, "kms"),
-		Services: c.meetServices,
+		Services: func(secret meet.Secret, ledger meet.Ledger) ([]meet.Service, error) {
+			return c.meetServices(env, secret, ledger)
+		},
 		Connector: connector.Options{
 			Writes: c.Safety.Writes, Recipients: c.Safety.Recipients,
 			Rules: mailbox.Rules{
@@ -174,33 +176,6 @@ func (p peerConfig) peer(env *environment, name string) node.Peer {
 		}
 		return code, err
 	}}
-}
-
-// meet is a service as package meet has it.
-func (s serviceConfig) meet(secret meet.Secret) meet.Config {
-	m := meet.Config{Name: s.Name}
-	if s.JitsiURL != "" {
-		m.Jitsi = &meet.JitsiConfig{URL: s.JitsiURL, Secret: secret}
-	}
-	if s.RoomURL != "" {
-		m.Personal = &meet.TemplateConfig{URL: s.RoomURL, SIP: s.RoomSIP, Passcode: s.RoomPasscode}
-	}
-	return m
-}
-
-// meetServices makes the services of the configuration.
-func (c *connectorConfig) meetServices(secret meet.Secret, ledger meet.Ledger) ([]meet.Service, error) {
-	var all []meet.Service
-	for _, s := range c.Services {
-		config := s.meet(secret)
-		config.Ledger = ledger
-		service, err := meet.New(config)
-		if err != nil {
-			return nil, fmt.Errorf("services: %w", err)
-		}
-		all = append(all, service)
-	}
-	return all, nil
 }
 
 // orNone writes the configuration's "none" as the rules have it.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,7 +68,10 @@ func (c *connectorConfig) detectRules() *detect.Rules {
 			r.JitsiHosts = append(r.JitsiHosts, m.Jitsi.Host())
 		}
 		if m.Personal != nil && m.Personal.Prefix() != "" {
-			r.Rooms = append(r.Rooms, detect.Room{Provider: "other", Prefix: m.Personal.Prefix()})
+			r.Rooms = append(r.Rooms, detect.Room{Provider: cmp.Or(m.Personal.Provider, "other"), Prefix: m.Personal.Prefix()})
+		}
+		if m.BigBlueButton != nil {
+			r.Rooms = append(r.Rooms, detect.Room{Provider: "bigbluebutton", Prefix: m.BigBlueButton.Prefix()})
 		}
 	}
 	return r

@@ -98,14 +98,6 @@ type keywordConfig struct {
 	Service string `yaml:"service" help:"Name of the meeting service; empty: the first"`
 }
 
-type serviceConfig struct {
-	Name         string `yaml:"name" example:"Example Meet" help:"Name as shown to people"`
-	JitsiURL     string `yaml:"jitsi_url" example:"https://meet.example.com" help:"Jitsi server that makes new meetings, and personal rooms where room_url is not set"`
-	RoomURL      string `yaml:"room_url" help:"Address of personal rooms with {{user}}, {{domain}} or {{address}}, such as https://vc.example.com/{{user}}"`
-	RoomSIP      string `yaml:"room_sip" help:"SIP address of personal rooms, such as {{user}}@vc.example.com"`
-	RoomPasscode string `yaml:"room_passcode" help:"Passcode that is the same for all personal rooms"`
-}
-
 type safetyConfig struct {
 	Settle      time.Duration `yaml:"settle" default:"3s" help:"Quiet time after the last change before an item is written, 0s to 60s"`
 	DraftSettle time.Duration `yaml:"draft_settle" default:"120s" help:"The same for a meeting with attendees that was not sent yet, 0s to 600s"`
@@ -164,8 +156,8 @@ func (c *connectorConfig) check() error {
 	); err != nil {
 		return firstOf(err)
 	}
-	if err := c.checkRules(); err != nil {
-		return err
+	if err := errors.Join(c.checkRules(), c.checkServices()); err != nil {
+		return firstOf(err)
 	}
 	return c.checkMailboxes()
 }
