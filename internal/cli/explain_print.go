@@ -247,7 +247,7 @@ func (p *explainer) refusals(r *detect.Result, deceit bool, colour string) {
 	for _, j := range r.Rejected {
 		if deceptive(j.Why) == deceit {
 			p.wrapped(4, "  x ", cmp.Or(colour, faint), j.Text, "", explainLines)
-			p.wrapped(8, "      - ", faint, p.lang.reason(j.Why), colour, 0)
+			p.wrapped(6, "    - ", faint, p.lang.reason(j.Why), colour, 0)
 		}
 	}
 }

@@ -64,6 +64,9 @@ func translated(text, pattern, into string) (string, bool) {
 func japaneseReasons() [][2]string {
 	return [][2]string{
 		// What a link is.
+		{"below % on a host of the organisation, by the organisation's rule for %", "% の下にある（組織の規則: %）"},
+		{"a % meeting link, by the organisation's rule for %", "% の会議リンク（組織の規則: %）"},
+		{"a lasting % room, by the organisation's rule for %", "% の常設会議室（組織の規則: %）"},
 		{"a lasting % room, by its shape", "形から % の常設会議室と判断"},
 		{"a lasting % room", "% の常設会議室"},
 		{"a % meeting link, by its shape", "形から % の会議リンクと判断"},
