@@ -76,10 +76,17 @@ func FuzzDetect(f *testing.F) {
 }
 
 func FuzzUnwrap(f *testing.F) {
+	archive, err := txtar.ParseFile("testdata/wrappers.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, part := range archive.Files {
+		if strings.HasSuffix(part.Name, "/body.txt") {
+			f.Add(strings.TrimSpace(string(part.Data)))
+		}
+	}
 	f.Add("https://urldefense.com/v3/__https://zoom.us/j/1**A__;Kio!!a!b$")
-	f.Add("https://urldefense.proofpoint.com/v2/url?u=https-3A__zoom.us_j_1")
 	f.Add("https://a.safelinks.protection.outlook.com/?url=https%3A%2F%2Fzoom.us%2")
-	f.Add("https://x.protection.sophos.com/?u=aHR0cHM6Ly96b29tLnVzL2ovMQ==")
 	r := New(nil).registry
 	f.Fuzz(func(t *testing.T, raw string) {
 		target, names := r.unwrap(raw)
@@ -87,10 +94,19 @@ func FuzzUnwrap(f *testing.F) {
 			t.Fatalf("%q to %q by %q", raw, target, names)
 		}
 		// A v3 wrapper may stand for more bytes than it has, by runs; the
-		// bytes themselves are in the link.
-		if len(target) > 2*len(raw) {
+		// bytes themselves are in the link. What is deflated has a limit.
+		if len(target) > max(2*len(raw), maxURL) {
 			t.Fatalf("%d bytes grew to %d", len(raw), len(target))
 		}
+		if again, more := r.unwrap(target); len(names) < maxNesting && len(more) > 0 {
+			t.Fatalf("%q to %q, and then by %q to %q", raw, target, more, again)
+		}
+		a, ok := parse(target)
+		if len(names) > 0 && (!ok || a.host == "") {
+			t.Fatalf("%q to %q, which is no link", raw, target)
+		}
+		_ = clean(target)
+		_ = canonical(a)
 	})
 }
 

@@ -290,13 +290,13 @@ func urlLength(text []byte) int {
 			}
 		case ':':
 			// Two links without a blank between them; inside a wrapper one
-			// follows upon "=", "_" or "/".
+			// follows upon "=", "_" or "/", and behind "#" none is one of its own.
 			if i > 8 && bytes.HasPrefix(text[i:], []byte("://")) {
 				k := i - 4
 				if text[i-1]|0x20 == 's' {
 					k--
 				}
-				if strings.HasPrefix(strings.ToLower(string(text[k:i])), "http") && !strings.ContainsRune("=_/:&?", rune(text[k-1])) {
+				if strings.HasPrefix(strings.ToLower(string(text[k:i])), "http") && !strings.ContainsRune("=_/:&?#@", rune(text[k-1])) {
 					return k
 				}
 			}
