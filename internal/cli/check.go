@@ -66,6 +66,7 @@ func (c *checkCommand) Run(env *environment) error {
 	if err := loadConfig(&config, c.Config, env.getenv, c.Set); err != nil {
 		return err
 	}
+	config.withDecisions(env)
 	if err := config.Exchange.check(); err != nil {
 		return err
 	}

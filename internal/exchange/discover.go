@@ -36,8 +36,9 @@ const refreshEvery = 5 * time.Minute
 
 // finder finds the server of each mailbox.
 type finder struct {
-	x   *Exchange
-	opt Autodiscover
+	x     *Exchange
+	opt   Autodiscover
+	hosts *hosts
 
 	mu      sync.Mutex
 	base    *ews.Client // whose account and connections are used
@@ -50,7 +51,7 @@ func newFinder(x *Exchange, opt Autodiscover) (*finder, error) {
 	if opt.Trust == nil {
 		return nil, errors.New("exchange: name the hosts that Autodiscover may send the password to")
 	}
-	return &finder{x: x, opt: opt, changed: make(chan struct{})}, nil
+	return &finder{x: x, opt: opt, hosts: newHosts(opt.Trust), changed: make(chan struct{})}, nil
 }
 
 // on returns the discoverer on top of the client that is used now.
@@ -155,7 +156,7 @@ func (x *Exchange) unfound(found ews.Discovery) *calendar.Fault {
 	fault := x.fault(calendar.StepConnect, found.Err)
 	if hosts := found.Err.Values["Hosts"]; found.Err.Code == ews.CodeHostPending && hosts != "" {
 		fault.Sentence = fmt.Sprintf("Autodiscover leads to a host that has not been allowed, and nothing was sent to it: %s; "+
-			"add it to exchange.autodiscover.allowed_hosts if it is the organisation's own", strings.ReplaceAll(hosts, " ", ", "))
+			"if it is the organisation's own, koyomi autodiscover allow, with its name, has it used", strings.ReplaceAll(hosts, " ", ", "))
 	}
 	return fault
 }

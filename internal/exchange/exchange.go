@@ -170,6 +170,7 @@ func (x *Exchange) Run(ctx context.Context) error {
 			x.ews().Close()
 			return nil
 		case <-tick.C:
+			x.lookAtHosts(ctx)
 			if x.look(); x.OnStandby() && x.first.CompareAndSwap(true, false) {
 				x.goBack(ctx)
 			}

@@ -68,6 +68,11 @@ func (x *Exchange) Remember(ctx context.Context, notes Notes) error {
 	x.holds.mu.Lock()
 	defer x.holds.mu.Unlock()
 	x.holds.notes = notes
+	if x.finder != nil {
+		if _, err := x.finder.exchangeHosts(ctx, notes); err != nil {
+			return err
+		}
+	}
 	for i, l := range x.opt.logins() {
 		if err := x.remember(ctx, i, l); err != nil {
 			return err
