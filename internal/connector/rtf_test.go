@@ -31,6 +31,7 @@ func TestJoinBlockSurvivesRTF(t *testing.T) {
 	trips := map[string]func(string) string{
 		"RTF":             ewstest.RewriteAsRTF,
 		"RTF twice":       func(s string) string { return ewstest.RewriteAsRTF(ewstest.RewriteAsRTF(s)) },
+		"Outlook":         ewstest.RewriteAsOutlook,
 		"Outlook, RTF":    func(s string) string { return ewstest.RewriteAsRTF(ewstest.RewriteAsOutlook(s)) },
 		"RTF, Outlook":    func(s string) string { return ewstest.RewriteAsOutlook(ewstest.RewriteAsRTF(s)) },
 		"appended to RTF": nil,
@@ -38,8 +39,8 @@ func TestJoinBlockSurvivesRTF(t *testing.T) {
 			return strings.Replace(ewstest.RewriteAsRTF(s), "</body>", "<p>PS: late</p></body>", 1)
 		},
 	}
-	for _, locale := range render.Locales() {
-		o := render.Options{Locale: locale, Header: "Welcome.", Footer: "Help: extension 100", WithPhone: true, WithVideo: true}
+	for _, o := range blockShapes() {
+		locale := o.Locale
 		for name, content := range bodies {
 			old := calendar.Body{Type: calendar.BodyHTML, Native: calendar.BodyRTF, Content: content, Whole: true}
 			put, err := render.Insert(old, join, o)
@@ -68,4 +69,15 @@ func TestJoinBlockSurvivesRTF(t *testing.T) {
 			}
 		}
 	}
+}
+
+// blockShapes are the settings under which a block differs, in each language.
+func blockShapes() (all []render.Options) {
+	for _, locale := range render.Locales() {
+		full := render.Options{Locale: locale, Header: "Welcome.", Footer: "Help: extension 100", WithPhone: true, WithVideo: true}
+		both := full
+		both.English = true
+		all = append(all, full, both, render.Options{Locale: locale})
+	}
+	return all
 }
