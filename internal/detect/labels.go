@@ -206,32 +206,44 @@ const maxLabelLine = 48
 // ownLines reads values that stand on a line of their own below a line that is
 // their label.
 func (s *search) ownLines(f *flat) (found []value) {
-	above := noClass
+	var above []byte // the last line that was not empty
 	f.lines(func(l span) bool {
 		line := bytes.TrimSpace(f.text[l.from:min(l.to, l.from+2*maxLabelLine)])
-		f.steps += len(line)
 		if len(line) == 0 {
 			return true
 		}
-		c := above
-		above = noClass
-		switch {
-		case c != noClass && l.to-l.from < 2*maxLabelLine:
-			if v := readValue(c, line, false); v != "" && bytes.IndexByte(line, ' ') < 0 && bytes.IndexByte(line, ':') < 0 && strings.ContainsAny(v, "0123456789") {
-				at := l.from + bytes.Index(f.text[l.from:l.to], line)
-				found = append(found, value{c, v, at, f})
-			} else if d, n := digitGroup(line); len(d) >= 4 && len(bytes.TrimRight(line[n:], "# ")) == 0 && c != passcode {
-				at := l.from + bytes.Index(f.text[l.from:l.to], line)
-				found = append(found, value{c, d, at, f})
-			}
-		case l.to-l.from <= maxLabelLine && !bytes.ContainsAny(line, ".:?!@0123456789") && bytes.Count(line, []byte(" ")) <= 4:
-			if c := s.classify(string(line)); c != hostOnly {
-				above = c
-			}
+		label := above
+		above = line
+		if l.to-l.from >= 2*maxLabelLine || len(label) == 0 || len(label) > maxLabelLine || !holdsDigit(line) || bytes.IndexByte(line, ':') >= 0 ||
+			bytes.ContainsAny(label, ".:?!@0123456789") || bytes.Count(label, []byte(" ")) > 4 {
+			return true
+		}
+		f.steps += len(label) + len(line)
+		c := s.classify(string(label))
+		if c == noClass || c == hostOnly {
+			return true
+		}
+		v := ""
+		if bytes.IndexByte(line, ' ') < 0 {
+			v = readValue(c, line, false)
+		} else if d, n := digitGroup(line); c != passcode && len(d) >= 4 && len(bytes.TrimRight(line[n:], "# ")) == 0 {
+			v = d
+		}
+		if v != "" {
+			found = append(found, value{c, v, l.from + bytes.Index(f.text[l.from:l.to], line), f})
 		}
 		return len(found) < maxFound
 	})
 	return found
+}
+
+func holdsDigit(line []byte) bool {
+	for _, c := range line {
+		if isDigit(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // labelBegin finds where a label begins that ends at to.

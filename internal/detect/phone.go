@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 )
@@ -61,11 +63,22 @@ type phoneContext struct {
 	known       bool
 	answer      bool
 	signed      bool // below the words with which a letter ends
+	followed    int  // how far signatures were looked for
+	lower       []byte
 }
 
 // personal reports whether a number on the line is a person's, not a
 // conference's: it stands in a signature, or says whom to call.
 func (c *phoneContext) personal() bool {
+	for c.followed < c.line.to {
+		line := c.text[c.followed:c.line.to]
+		if i := bytes.IndexByte(line, '\n'); i >= 0 {
+			line = line[:i]
+		}
+		c.signs(line)
+		c.followed += len(line) + 1
+		c.steps += len(line) + 1
+	}
 	if c.signed {
 		return true
 	}
@@ -84,7 +97,11 @@ func (c *phoneContext) signs(line []byte) {
 	if len(line) > 160 {
 		return
 	}
-	lower := bytes.ToLower(bytes.TrimSpace(line))
+	c.lower = c.lower[:0]
+	for _, r := range string(bytes.TrimSpace(line)) {
+		c.lower = utf8.AppendRune(c.lower, unicode.ToLower(r))
+	}
+	lower := c.lower
 	if string(lower) == "--" {
 		c.signed = true
 		return
@@ -115,7 +132,6 @@ func (c *phoneContext) next(l span) {
 		c.above = c.line
 	}
 	c.line, c.known, c.listed = l, false, false
-	c.signs(c.text[l.from:min(l.to, l.from+256)])
 }
 
 func (c *phoneContext) speaks() bool {
