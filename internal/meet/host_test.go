@@ -30,7 +30,7 @@ func order(tag string) Request {
 // way, there is one meeting or none, the details are whole or there are none,
 // and the error says when to come back.
 func testHost(t *testing.T, newRig func(t *testing.T) rig) {
-	within := func(name string, f func(t *testing.T, r rig, k *Keeper, l *ledger)) {
+	within := func(name string, f hostTest) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -39,6 +39,16 @@ func testHost(t *testing.T, newRig func(t *testing.T) rig) {
 			})
 		})
 	}
+	testMaking(within)
+	testCrashes(within)
+	testLife(within)
+}
+
+// hostTest is one test of the suite, with a server, a keeper and a ledger of
+// its own, in fake time.
+type hostTest func(t *testing.T, r rig, k *Keeper, l *ledger)
+
+func testMaking(within func(string, hostTest)) {
 	within("one meeting", func(t *testing.T, r rig, k *Keeper, l *ledger) {
 		first := join(t, k, order("t1"))
 		if first.Service != k.Name() || first.URL == "" || first.Personal || first.Kind == "" {
@@ -118,6 +128,9 @@ func testHost(t *testing.T, newRig func(t *testing.T) rig) {
 		}
 		join(t, k, order("t1"))
 	})
+}
+
+func testCrashes(within func(string, hostTest)) {
 	within("crash in the middle", func(t *testing.T, r rig, _ *Keeper, l *ledger) {
 		dead := &dyingLedger{ledger: l, left: 1} // the intent is put down, the id is not
 		if _, err := NewKeeper(r.host, dead, Limits{}).Join(t.Context(), order("t1")); err == nil {
@@ -158,6 +171,9 @@ func testHost(t *testing.T, newRig func(t *testing.T) rig) {
 			t.Errorf("%d links, meetings %v", len(links), r.meetings())
 		}
 	})
+}
+
+func testLife(within func(string, hostTest)) {
 	within("follows and ends", func(t *testing.T, r rig, k *Keeper, l *ledger) {
 		o := order("t1")
 		if err := k.Follow(t.Context(), o); err != nil || r.wire.count("") != 0 {
