@@ -56,13 +56,25 @@ func sampleFields(w io.Writer, t reflect.Type, indent string) {
 }
 
 // sampleEntry writes the fields of a list's only entry with the dash before
-// the first field that is not a comment.
+// the first field that is not a comment; before the first of all, as a comment
+// too, where every field is one.
 func sampleEntry(w io.Writer, fields, indent string) {
-	dashed := false
+	dashed, active := false, false
+	for line := range strings.Lines(fields) {
+		active = active || !strings.HasPrefix(strings.TrimLeft(line, " "), "#")
+	}
 	for line := range strings.Lines(fields) {
 		text := strings.TrimLeft(line, " ")
-		if !dashed && !strings.HasPrefix(text, "#") {
+		key, commented := strings.CutPrefix(text, "#")
+		switch {
+		case active && !dashed && !commented:
 			dashed, line = true, indent+"- "+text
+		case !active && commented && !strings.HasPrefix(key, " "):
+			mark := "#  "
+			if !dashed {
+				dashed, mark = true, "#- "
+			}
+			line = indent + mark + key
 		}
 		fmt.Fprint(w, line)
 	}

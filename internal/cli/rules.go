@@ -16,24 +16,24 @@ type detectionConfig struct {
 	Hosts    []hostConfig    `yaml:"hosts" help:"Hosts on which the organisation runs a meeting service itself"`
 	Patterns []patternConfig `yaml:"patterns" help:"Links that no host and prefix describes"`
 	Rooms    []roomConfig    `yaml:"rooms" help:"Beginnings of links that lead into lasting rooms; those of services are known already"`
-	Priority []string        `yaml:"priority" example:"[webex, jitsi]" help:"Providers that go before others where an invitation names several in the same place, dearest first"`
+	Priority []string        `yaml:"priority" help:"Providers, such as [webex, jitsi], that go before others where an invitation names several in the same place, dearest first"`
 }
 
 type hostConfig struct {
-	Provider string `yaml:"provider" example:"bigbluebutton" help:"Name of the service as koyomi explain shows it, or other"`
-	Host     string `yaml:"host" example:"bbb.example.com" help:"The host; .example.com is that domain and all below it, *.example.com what is below it"`
+	Provider string `yaml:"provider" help:"Name of the service as koyomi explain shows it, such as bigbluebutton, or other"`
+	Host     string `yaml:"host" help:"The host, such as bbb.example.com; .example.com is that domain and all below it, *.example.com what is below it"`
 	Prefix   string `yaml:"prefix" help:"How the path of a meeting begins, such as /rooms/; empty: as this service's links look everywhere"`
 }
 
 type patternConfig struct {
-	Name     string `yaml:"name" example:"consulting hours" help:"Name by which koyomi explain calls the pattern"`
-	Provider string `yaml:"provider" example:"other" help:"Name of the service, or other"`
-	Pattern  string `yaml:"pattern" example:"https://vc\\.example\\.com/r/(?P<id>\\d+)" help:"Regular expression (RE2) for whole links with their host; a group called id is the meeting's number or name"`
+	Name     string `yaml:"name" help:"Name by which koyomi explain calls the pattern"`
+	Provider string `yaml:"provider" help:"Name of the service, or other"`
+	Pattern  string `yaml:"pattern" help:"Regular expression (RE2) for whole links with their host, such as https://vc\\.example\\.com/r/\\d+; a group named id is the meeting's number or name"`
 }
 
 type roomConfig struct {
-	Provider string `yaml:"provider" example:"other" help:"Name of the service, or other"`
-	Prefix   string `yaml:"prefix" example:"https://vc.example.com/room/" help:"How the links begin, from https:// to behind the host at least"`
+	Provider string `yaml:"provider" help:"Name of the service, or other"`
+	Prefix   string `yaml:"prefix" help:"How the links begin, from https:// to behind the host at least, such as https://vc.example.com/room/"`
 }
 
 // ownRules are the rules that the configuration writes out.
