@@ -1,11 +1,13 @@
 package connector
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/koyomi-cal/koyomi/ews/ewstest"
 	"github.com/koyomi-cal/koyomi/internal/calendar"
+	"github.com/koyomi-cal/koyomi/internal/detect"
 	"github.com/koyomi-cal/koyomi/internal/render"
 )
 
@@ -60,8 +62,16 @@ func TestJoinBlockSurvivesRTF(t *testing.T) {
 					t.Errorf("%s, %s, %s: %v %v %s\n%s", locale, name, trip, f.State, f.Reason, f.Locale, b.Content)
 					continue
 				}
-				if gone, err := render.Remove(b, url); err != nil || strings.Contains(gone.Content, url) {
+				gone, err := render.Remove(b, url)
+				if err != nil || strings.Contains(gone.Content, url) {
 					t.Errorf("%s, %s, %s: taken out: %v", locale, name, trip, err)
+				}
+				without := old
+				if without.Content = ewstest.RewriteAsRTF(old.Content); through != nil {
+					without.Content = through(old.Content)
+				}
+				if got, want := strings.Fields(detect.Text(gone)), strings.Fields(detect.Text(without)); !slices.Equal(got, want) {
+					t.Errorf("%s, %s, %s: %q is left, not %q", locale, name, trip, got, want)
 				}
 				if anew, err := render.Replace(b, url, again, o); err != nil || render.Find(anew, other).State != render.Whole || strings.Contains(anew.Content, url) {
 					t.Errorf("%s, %s, %s: put in anew: %v", locale, name, trip, err)
