@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -67,4 +68,61 @@ func TestRegistryRows(t *testing.T) {
 			}
 		}
 	}
+}
+
+var update = flag.Bool("update", false, "write the table of docs/detection.md anew")
+
+// TestDocument: the table in docs/detection.md is the registry's.
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	const file = "../../docs/detection.md"
+	const begin, end = "<!-- providers: written by TestDocument -->\n", "<!-- end of providers -->"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the table", file)
+	}
+	want := before + begin + documentTable() + end + after
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(data) != want {
+		t.Errorf("the table in %s is not the registry's: run go test ./internal/detect -run TestDocument -update", file)
+	}
+}
+
+// documentTable writes a row for each provider: the hosts with a meeting, and
+// where it stands on hosts of anybody's.
+func documentTable() string {
+	hosts, own := map[string][]string{}, map[string][]string{}
+	for _, p := range providers() {
+		if len(p.join)+len(p.room) > 0 {
+			hosts[p.name] = append(hosts[p.name], strings.Fields(p.hosts)...)
+		}
+	}
+	for _, p := range selfHosted() {
+		words := "any"
+		if p.labels != "" {
+			words = p.labels
+		}
+		own[p.name] = append(own[p.name], words)
+	}
+	var out strings.Builder
+	out.WriteString("\n| name | hosts | own hosts |\n|---|---|---|\n")
+	for _, name := range Providers() {
+		slices.Sort(hosts[name])
+		list := slices.Compact(hosts[name])
+		for i := range list {
+			list[i] = "`" + list[i] + "`"
+		}
+		slices.Sort(own[name])
+		out.WriteString("| " + name + " | " + strings.Join(list, " ") + " | " + strings.Join(slices.Compact(own[name]), "; ") + " |\n")
+	}
+	out.WriteString("\n")
+	return out.String()
 }
