@@ -97,6 +97,7 @@ func (c *checkCommand) Run(env *environment) error {
 	if c.Write && r.failed() == 0 {
 		c.canary(env, found, r)
 	}
+	r.add(config.serviceSteps(env, lang))
 	if c.Advice || c.JSON {
 		r.advice = adviceFor(config.Exchange.Username, lang)
 	}

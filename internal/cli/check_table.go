@@ -58,6 +58,8 @@ func (l lang) step(name string) string {
 		return "認証"
 	case "standby":
 		return "待機アカウント"
+	case "service":
+		return "会議サービス"
 	case "impersonate":
 		return "偽装"
 	case "bind":

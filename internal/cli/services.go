@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/koyomi-cal/koyomi/internal/account"
+	"github.com/koyomi-cal/koyomi/internal/connector"
 	"github.com/koyomi-cal/koyomi/internal/meet"
 	"github.com/koyomi-cal/koyomi/internal/ops"
 )
@@ -152,6 +154,39 @@ func (c *connectorConfig) meetServices(env *environment, secret meet.Secret, led
 		all = append(all, service)
 	}
 	return all, nil
+}
+
+// serviceSteps tries each meeting service as far as that makes no meeting: the
+// secrets are read, and where there is somebody to sign in to, it signs in.
+func (c *connectorConfig) serviceSteps(env *environment, l lang) (out []step) {
+	for _, s := range c.Services {
+		err := s.check()
+		var config meet.Config
+		if err == nil {
+			config, err = s.whole(env, make(meet.Secret, 32))
+		}
+		var service meet.Service
+		if err == nil {
+			config.Ledger = connector.Ledger{}
+			service, err = meet.New(config)
+		}
+		detail := s.Name + l.text(": set up; it is not asked before a meeting is due", ": 設定済み (会議の作成時まで問い合わせません)")
+		if k, is := service.(meet.Checked); err == nil && is && config.Webex != nil {
+			ctx, cancel := context.WithTimeout(env.ctx, 20*time.Second)
+			err = k.Check(ctx)
+			cancel()
+			detail = s.Name + l.text(": signs in", ": サインインできます")
+		}
+		if err == nil {
+			out = append(out, ok("", "service", detail))
+			continue
+		}
+		out = append(out, step{
+			Step: "service", Cause: s.Name + ": " + err.Error(), Code: "service",
+			Repair: l.text("see docs/meeting-services.md; invitations with this service wait until then", "docs/meeting-services.md を参照してください。それまでこのサービスの招待は待機します"),
+		})
+	}
+	return out
 }
 
 // joinConfig is the configuration of `koyomi join`.

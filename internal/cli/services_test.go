@@ -100,6 +100,34 @@ func TestMeetingServicesThatCannotWork(t *testing.T) {
 	}
 }
 
+func TestCheckOfMeetingServices(t *testing.T) {
+	t.Parallel()
+	webex := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/access_token" || r.FormValue("refresh_token") != "good" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, `{"access_token":"a","expires_in":3600}`)
+	}))
+	defer webex.Close()
+	entry := func(name, token string) serviceConfig {
+		return serviceConfig{Name: name, Webex: webexServiceConfig{
+			URL: webex.URL + "/v1", ClientID: "c", ClientSecretFile: keep(t, "c", "x"), RefreshTokenFile: keep(t, "r", token),
+		}}
+	}
+	c := connectorConfig{Services: []serviceConfig{
+		entry("Good", "good"), entry("Bad", "bad"), {Name: "Meet", JitsiURL: "https://meet.example.com"},
+		{Name: "Unread", BigBlueButton: bbbServiceConfig{URL: "https://join.example.com", KeyFile: "/nowhere"}},
+	}}
+	steps := c.serviceSteps(testEnv(t), english)
+	if len(steps) != 4 || !steps[0].OK || steps[1].OK || !steps[2].OK || steps[3].OK {
+		t.Fatalf("steps %+v", steps)
+	}
+	if !strings.Contains(steps[1].Cause, "refresh token") || strings.Contains(fmt.Sprint(steps), "bad") || !strings.Contains(steps[3].Cause, "/nowhere") {
+		t.Errorf("steps %+v", steps)
+	}
+}
+
 func TestJoinCommand(t *testing.T) {
 	t.Parallel()
 	bbb := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

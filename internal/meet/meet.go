@@ -74,6 +74,12 @@ type Service interface {
 	Join(ctx context.Context, r Request) (calendar.JoinDetails, error)
 }
 
+// Checked is a [Service] that can be tried without making a meeting.
+type Checked interface {
+	// Check signs in to the service, where there is somebody to sign in to.
+	Check(ctx context.Context) error
+}
+
 // The states of an Error: why a meeting has no join details yet.
 const (
 	NotOffered  = "not-offered" // the service cannot do what was asked: no retry helps
@@ -214,6 +220,16 @@ func (c *Choice) serves(action string) Service {
 		return c.personal
 	}
 	return c.meeting
+}
+
+// Check tries the services that can be tried.
+func (c *Choice) Check(ctx context.Context) error {
+	if k, is := c.meeting.(*Keeper); is {
+		if h, is := k.host.(Checked); is {
+			return h.Check(ctx)
+		}
+	}
+	return nil
 }
 
 // Keeps returns the keeper of what an action makes, nil if it needs no ending.

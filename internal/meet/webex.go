@@ -71,6 +71,12 @@ func secure(u *url.URL) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "127.0.0.1" || u.Hostname() == "::1" || u.Hostname() == "localhost")
 }
 
+// Check signs in.
+func (w *Webex) Check(ctx context.Context) error {
+	_, err := w.tokens.token(ctx)
+	return err
+}
+
 // Name is the service's name as people know it.
 func (w *Webex) Name() string { return w.name }
 
