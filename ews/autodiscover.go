@@ -128,6 +128,9 @@ func NewDiscoverer(opts DiscovererOptions) (*Discoverer, error) {
 	if opts.Resolver == nil {
 		opts.Resolver = net.DefaultResolver
 	}
+	if opts.Scheduler == nil {
+		opts.Scheduler = NewScheduler(SchedulerOptions{})
+	}
 	s, err := opts.newSession(opts.Account)
 	if err != nil {
 		return nil, err
@@ -137,7 +140,7 @@ func NewDiscoverer(opts DiscovererOptions) (*Discoverer, error) {
 		return nil, err
 	}
 	return &Discoverer{
-		opts: opts, session: s, plain: plainWay{opts.transport(roots, false), opts.UserAgent},
+		opts: opts, session: s, plain: plainWay{pace{opts.Scheduler, opts.Account}, opts.transport(roots, false), opts.UserAgent},
 		known: map[string]*entry{}, worked: map[string]place{},
 	}, nil
 }
@@ -264,6 +267,7 @@ func (d *Discoverer) Report(address string, err *Error) bool {
 func (d *Discoverer) Forget(addresses ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.plain.tryNow()
 	if len(addresses) == 0 {
 		clear(d.known)
 		clear(d.worked)
@@ -314,13 +318,14 @@ func (c *Client) At(endpointURL string) (*Client, error) {
 // client; those in o are not looked at.
 func (c *Client) Discoverer(o DiscovererOptions) (*Discoverer, error) {
 	o.Options = c.opts
-	o.Account, o.Timeout = c.account, 0
+	o.Account, o.Scheduler, o.Timeout = c.account, c.scheduler, 0
 	return NewDiscoverer(o)
 }
 
 // TryNow has the mailboxes that could not be found looked for at the next Find:
 // for when somebody has mended something, or allowed a host.
 func (d *Discoverer) TryNow() {
+	d.plain.tryNow()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for key, e := range d.known {

@@ -14,12 +14,18 @@ import (
 
 // plainWay sends requests without credentials.
 type plainWay struct {
+	pace
 	transport http.RoundTripper
 	userAgent string
 }
 
 // get returns status and header of an answer. Its body is thrown away.
-func (w plainWay) get(ctx context.Context, u *url.URL, timeout time.Duration) (*glance, *Error) {
+func (w plainWay) get(ctx context.Context, u *url.URL, timeout time.Duration) (seen *glance, failure *Error) {
+	t, refusal := w.enter(ctx, "Autodiscover", u)
+	if refusal != nil {
+		return nil, refusal
+	}
+	defer func() { w.leave(t, failure) }()
 	c := call{op: "Autodiscover", id: newGUID()}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
@@ -34,6 +40,9 @@ func (w plainWay) get(ctx context.Context, u *url.URL, timeout time.Duration) (*
 	}
 	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+	if e := c.statusError(resp, nil); e.Code == CodeUnavailable {
+		t.note(e) // it asks to be left alone
+	}
 	return &glance{resp.StatusCode, resp.Header}, nil
 }
 
@@ -265,6 +274,9 @@ func (s *search) soap(ctx context.Context, p place, f form) (bool, *Error) {
 	began := time.Now()
 	got, err := parseUserSettings(data, len(users))
 	if err != nil {
+		if err.Code == "ServerBusy" {
+			s.d.plain.rest(f.url)
+		}
 		s.failed(f.method, f.url, HostAllowed, began, err)
 		return false, nil
 	}
@@ -314,38 +326,55 @@ func (s *search) post(ctx context.Context, f form, op string, text []byte, ancho
 		return nil, false, nil
 	}
 	c := &call{op: op, id: newGUID()}
-	ctx, cancel := context.WithTimeoutCause(ctx, d.opts.Timeout, errTimeout)
-	defer cancel()
-	req, err := d.request(ctx, f.url, c, anchor)
-	if err != nil {
-		s.failed(f.method, f.url, HostAllowed, began, c.fail(CodeInvalid, "the request cannot be made", err))
+	t, failure := d.plain.enter(ctx, op, f.url)
+	if failure != nil {
+		s.failed(f.method, f.url, HostAllowed, began, failure)
 		return nil, false, nil
 	}
-	resp, failure := d.session.do(ctx, op, req, &payload{data: text}, false)
-	if failure != nil {
+	data, redirect, failure := s.exchange(ctx, f, c, text, anchor)
+	d.plain.leave(t, failure)
+	switch {
+	case failure != nil:
 		s.failed(f.method, f.url, HostAllowed, began, failure)
 		if class := failure.Class(); class == Auth || class == Canceled {
 			return nil, false, failure
 		}
 		return nil, false, nil
-	}
-	defer resp.Body.Close()
-	if seen := (&glance{resp.StatusCode, resp.Header}); redirects(seen) {
+	case redirect != nil:
 		s.note(f.method, f.url.String(), HostAllowed, began, CodeRedirected, "it redirects")
-		done, stop = s.follow(ctx, f.url, seen)
+		done, stop = s.follow(ctx, f.url, redirect)
 		return nil, done, stop
-	}
-	data, err = readAnswer(resp)
-	switch {
-	case err != nil:
-		s.failed(f.method, f.url, HostAllowed, began, c.readError(ctx, resp, err))
-		return nil, false, nil
-	case resp.StatusCode != http.StatusOK && !(resp.StatusCode == http.StatusInternalServerError && looksLikeXML(data)):
-		s.failed(f.method, f.url, HostAllowed, began, c.statusError(resp, nil))
-		return nil, false, nil
 	}
 	s.note(f.method, f.url.String(), HostAllowed, began, "", "it answers")
 	return data, true, nil
+}
+
+// exchange sends one request with credentials and returns the document of the
+// answer, or where it redirects to.
+func (s *search) exchange(ctx context.Context, f form, c *call, text []byte, anchor string) ([]byte, *glance, *Error) {
+	d := s.d
+	ctx, cancel := context.WithTimeoutCause(ctx, d.opts.Timeout, errTimeout)
+	defer cancel()
+	req, err := d.request(ctx, f.url, c, anchor)
+	if err != nil {
+		return nil, nil, c.fail(CodeInvalid, "the request cannot be made", err)
+	}
+	resp, failure := d.session.do(ctx, c.op, req, &payload{data: text}, false)
+	if failure != nil {
+		return nil, nil, failure
+	}
+	defer resp.Body.Close()
+	if seen := (&glance{resp.StatusCode, resp.Header}); redirects(seen) {
+		return nil, seen, nil
+	}
+	data, err := readAnswer(resp)
+	switch {
+	case err != nil:
+		return nil, nil, c.readError(ctx, resp, err)
+	case resp.StatusCode != http.StatusOK && !(resp.StatusCode == http.StatusInternalServerError && looksLikeXML(data)):
+		return nil, nil, c.statusError(resp, nil)
+	}
+	return data, nil, nil
 }
 
 // request makes a POST without its body and credentials.
