@@ -412,6 +412,12 @@ func unambiguous(e *wire.Element) bool {
 		return false
 	}
 	seen := map[string]bool{}
+	for _, a := range e.Attrs {
+		if seen["@"+a.Name] {
+			return false // no XML; one takes the first, the other the last
+		}
+		seen["@"+a.Name] = true
+	}
 	for _, c := range e.Children {
 		switch c.Name {
 		case "Attendee", "Value", "String", "Occurrence", "DeletedOccurrence", "ExtendedProperty":
