@@ -2,6 +2,7 @@ package ews
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -224,6 +225,22 @@ func (d *Discoverer) keep(ctx context.Context, a *sought) {
 		return
 	}
 	*e = entry{d: a.found, asked: now, due: now.Add(d.opts.Life - d.opts.Life/10 + rand.N(d.opts.Life/5))}
+}
+
+// Adopt takes over what another Discoverer knows: where a second account takes the
+// place of the first, the mailboxes are still where they were. Nothing of it counts
+// that the trust of this one does not allow.
+func (d *Discoverer) Adopt(other *Discoverer) {
+	other.mu.Lock()
+	known, worked := make(map[string]*entry, len(other.known)), maps.Clone(other.worked)
+	for key, e := range other.known {
+		own := *e
+		known[key] = &own
+	}
+	other.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known, d.worked = known, worked
 }
 
 // Report takes in how a call at the URL of a mailbox went; nil is well. Errors

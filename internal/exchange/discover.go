@@ -74,6 +74,7 @@ func (f *finder) on(base *ews.Client) (*ews.Discoverer, error) {
 		return nil, err
 	}
 	if f.d != nil {
+		d.Adopt(f.d)
 		f.d.Close()
 	}
 	f.base, f.d, f.clients = base, d, map[string]*ews.Client{}

@@ -247,3 +247,28 @@ func TestNoServer(t *testing.T) {
 		t.Error("Autodiscover without a trust is taken")
 	}
 }
+
+// TestStandbyKnowsWhere: another account does not have every mailbox looked for
+// again.
+func TestStandbyKnowsWhere(t *testing.T) {
+	onCampus(t, everywhere(), func(t *testing.T, c *campus) {
+		if _, err := c.x.Bind(t.Context(), c.ann); err != nil {
+			t.Fatal(err)
+		}
+		asked := c.a.Count("GetUserSettings")
+		client, err := c.x.clientOf(c.x.accounts[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.x.mu.Lock()
+		c.x.client = client
+		clear(c.x.folders)
+		c.x.mu.Unlock()
+		if _, err := c.x.Bind(t.Context(), c.ann); err != nil || asked == 0 || c.a.Count("GetUserSettings") != asked {
+			t.Errorf("%v; looked for %d times, before %d", err, c.a.Count("GetUserSettings"), asked)
+		}
+		if _, err := c.x.Bind(t.Context(), c.bob); err != nil || c.a.Count("GetUserSettings") != asked+1 {
+			t.Errorf("a mailbox that is not known: %v", err)
+		}
+	})
+}
