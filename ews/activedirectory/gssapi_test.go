@@ -123,10 +123,13 @@ func TestMutualAuthentication(t *testing.T) {
 			}
 			return token
 		},
-		"an error":    func(*saslClient) []byte { return mechToken(t, "\x03\x00", []byte("\x7e\x02\x30\x00")) },
-		"nothing":     func(*saslClient) []byte { return []byte{} },
-		"no token":    func(*saslClient) []byte { return []byte("AP-REP") },
-		"the end off": func(c *saslClient) []byte { a := apRep(t, c.ticket.key, keyusage.AP_REP_ENCPART, answer(c)); return a[:len(a)-1] },
+		"an error": func(*saslClient) []byte { return mechToken(t, "\x03\x00", []byte("\x7e\x02\x30\x00")) },
+		"nothing":  func(*saslClient) []byte { return []byte{} },
+		"no token": func(*saslClient) []byte { return []byte("AP-REP") },
+		"the end off": func(c *saslClient) []byte {
+			a := apRep(t, c.ticket.key, keyusage.AP_REP_ENCPART, answer(c))
+			return a[:len(a)-1]
+		},
 	} {
 		c := signingIn(t)
 		if _, _, err := c.InitSecContext(ldapSPN, make(c)); !errors.Is(err, errSASL) {

@@ -61,3 +61,23 @@ func TestServersFlagsStay(t *testing.T) {
 		}
 	}
 }
+
+// TestOneCharacterSet: where the server leaves the choice, the answer is in
+// Unicode and says so alone.
+func TestOneCharacterSet(t *testing.T) {
+	t.Parallel()
+	negotiate := NewNegotiate()
+	challenge := told(t, negotiate, Info{{Timestamp, fileTime(time.Unix(1_800_000_000, 0))}})
+	challenge[20] |= byte(FlagUnicode | FlagOEM)
+	msg, err := vectorClient().Answer(negotiate, challenge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ParseAuthenticate(msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Flags&FlagUnicode == 0 || a.Flags&FlagOEM != 0 || a.User != "User" {
+		t.Errorf("flags %x, user %q", a.Flags, a.User)
+	}
+}
