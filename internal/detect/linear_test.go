@@ -104,10 +104,14 @@ func TestLinear(t *testing.T) {
 			t.Errorf("%s as %s: %d steps a byte", name, kind, many/size)
 		}
 	}
-	for _, size := range []int{200_000, 1_000_000} {
+	sizes := []int{200_000, 1_000_000}
+	if withRace {
+		sizes = sizes[:1]
+	}
+	for _, size := range sizes {
 		short := adversaries(size / 10)
 		for name, body := range adversaries(size) {
-			if size == 1_000_000 && !slices.Contains(worst(), name) {
+			if (size == 1_000_000 || withRace) && !slices.Contains(worst(), name) {
 				continue
 			}
 			for kind, in := range inputs(body) {
@@ -125,8 +129,8 @@ func worst() []string {
 // TestMemory: all that is taken from the heap while an invitation is read,
 // given back or not, is at most four times the invitation.
 func TestMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped: hundreds of megabytes are read")
+	if testing.Short() || withRace {
+		t.Skip("skipped: hundreds of megabytes are read, and the race detector takes memory of its own")
 	}
 	const constant = 1 << 20 // candidates, rejections and their reasons
 	d := New(nil)
