@@ -319,6 +319,9 @@ func (s *search) dialin(values []value) {
 	if common == "" {
 		common = firstOf(values, phonePIN, accessCode)
 	}
+	if common == "" && allOf(s.out.MeetingID, isDigit) {
+		common = s.out.MeetingID
+	}
 	if common == "" {
 		common = firstOf(values, phoneCode)
 	}
