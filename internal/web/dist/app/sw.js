@@ -2,8 +2,8 @@
 // network, and brings the app forward when a notification is clicked. It never
 // touches what the servers say: no answer of theirs is kept here.
 
-const cacheName = "koyomi-2ee0f504b36c88c9";
-const files = ["./","./assets/index-Cwf-ZxQW.css","./assets/index-DYPLE5Zj.js","./assets/ticker-BBYM5s-i.js","./icon-192.png","./icon.svg","./manifest.webmanifest"];
+const cacheName = "koyomi-74260f9b299b695b";
+const files = ["./","./assets/index-BQOdRMrK.js","./assets/index-Cwf-ZxQW.css","./assets/ticker-BBYM5s-i.js","./icon-192.png","./icon.svg","./manifest.webmanifest"];
 
 self.addEventListener("install", (e) => {
   e.waitUntil(

@@ -7,6 +7,7 @@ import { useNow, useSurroundings } from "./context";
 import { Icon, type IconName } from "./icons";
 import { JoinLink, Ways } from "./join";
 import { place, tint } from "./provider";
+import type { Words } from "../words/words";
 
 const wide = "(min-width: 1080px)";
 
@@ -75,13 +76,20 @@ function Top({ meeting: m, subject }: { meeting: Meeting; subject: string }) {
       {m.notice && (
         <p class="notice">
           <Icon name="warn" size={16} />
-          {words.say(m.notice === "sending-not-confirmed" || m.notice === "invitation-not-seen" ? `notice.${m.notice}` : "notice.other")}
+          {noticeText(m, words)}
         </p>
       )}
       {joinable(m, now) && <JoinLink meeting={m} large />}
       {m.join.length > 0 && <Ways meeting={m} />}
     </header>
   );
+}
+
+function noticeText(m: Meeting, words: Words): string {
+  if (m.notice === "sending-not-confirmed" || m.notice === "invitation-not-seen") return words.say(`notice.${m.notice}`);
+  if (m.waiting === null) return words.say("notice.other");
+  const said = { service: m.waiting.service, since: words.time(m.waiting.since) };
+  return m.waiting.retry === 0 ? words.say("notice.waiting", said) : words.say("notice.waitingUntil", { ...said, retry: words.time(m.waiting.retry) });
 }
 
 function Body({ meeting: m }: { meeting: Meeting }) {

@@ -42,6 +42,14 @@ export interface Head {
   lead: number; // milliseconds before the start at which Join appears
   lag: number; // milliseconds after the end until which it stays
   notice: string;
+  waiting: Waiting | null; // with the notices "service-unavailable" and "service-quota"
+}
+
+// Waiting says for which meeting service an invitation waits.
+export interface Waiting {
+  service: string;
+  since: number; // Unix milliseconds
+  retry: number; // 0: not known
 }
 
 export interface Attendee extends Person {
@@ -90,7 +98,12 @@ export function parseHead(raw: Uint8Array): Head {
     lead: seconds(obtp.lead),
     lag: seconds(obtp.lag),
     notice: text(v.notice),
+    waiting: v.waiting === undefined ? null : waiting(record(v.waiting)),
   };
+}
+
+function waiting(v: Record<string, unknown>): Waiting {
+  return { service: text(v.service), since: instant(v.since), retry: v.retry === undefined ? 0 : instant(v.retry) };
 }
 
 export function parseDetails(raw: Uint8Array): Details {

@@ -26,6 +26,7 @@ export function meeting(id: string, start: number, minutes: number, change: Part
     lead: 300_000,
     lag: 0,
     notice: "",
+    waiting: null,
     ...change,
   };
 }

@@ -145,6 +145,8 @@ export const en = {
 
   "notice.sending-not-confirmed": "It is not certain that the invitation was sent. Look into your Sent folder.",
   "notice.invitation-not-seen": "Nobody seems to have received this invitation yet.",
+  "notice.waiting": "Waiting for {service} since {since}. Koyomi keeps trying.",
+  "notice.waitingUntil": "Waiting for {service} since {since}. Koyomi tries again at {retry}.",
   "notice.other": "Koyomi could not add join details to this meeting.",
 } as const;
 

@@ -144,5 +144,7 @@ export const ja: Dictionary = {
 
   "notice.sending-not-confirmed": "招待が送信されたか確認できません。送信済みフォルダーをご確認ください。",
   "notice.invitation-not-seen": "この招待はまだ誰にも届いていないようです。",
+  "notice.waiting": "{since} から {service} の応答を待っています。自動的に再試行します。",
+  "notice.waitingUntil": "{since} から {service} の応答を待っています。{retry} に再試行します。",
   "notice.other": "この会議に参加情報を追加できませんでした。",
 };
