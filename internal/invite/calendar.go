@@ -3,8 +3,6 @@ package invite
 import (
 	"slices"
 	"strings"
-
-	"github.com/koyomi-cal/koyomi/internal/calendar"
 )
 
 // scope is the component that a property belongs to, with those around it.
@@ -293,12 +291,12 @@ func (e *event) done() Event {
 	}
 	switch {
 	case strings.TrimSpace(e.rich) != "":
-		e.Input.Body, e.Input.BodyType, e.BodyFrom = e.rich, calendar.BodyHTML, e.richFrom
+		e.Input.Body, e.Input.BodyType, e.BodyFrom = e.rich, bodyHTML, e.richFrom
 		e.set("DESCRIPTION", escaped(e.description))
 	case e.description != "":
-		e.Input.Body, e.Input.BodyType, e.BodyFrom = e.description, calendar.BodyText, "DESCRIPTION"
+		e.Input.Body, e.Input.BodyType, e.BodyFrom = e.description, bodyText, "DESCRIPTION"
 		if isHTML(e.description) {
-			e.Input.BodyType = calendar.BodyHTML
+			e.Input.BodyType = bodyHTML
 		}
 	}
 	if e.RecurrenceID.Value != "" && e.Input.ID != "" {

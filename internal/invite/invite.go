@@ -29,7 +29,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/koyomi-cal/koyomi/internal/calendar"
 	"github.com/koyomi-cal/koyomi/internal/detect"
 )
 
@@ -43,6 +42,12 @@ const (
 	maxEvents   = 500
 	maxProblems = 50
 	maxAlike    = 10 // problems of one code
+)
+
+// The kinds of a body, as [detect.Input] has them.
+const (
+	bodyText = "text"
+	bodyHTML = "html"
 )
 
 // Kind says what a document is.
@@ -220,11 +225,11 @@ func Read(data []byte) (*Document, error) {
 			return nil, ErrEvents
 		}
 	case HTML:
-		r.add(Event{Input: detect.Input{Body: clip(r.unicodeHTML(fromClipboard(data), "", "")), BodyType: calendar.BodyHTML}})
+		r.add(Event{Input: detect.Input{Body: clip(r.unicodeHTML(fromClipboard(data), "", "")), BodyType: bodyHTML}})
 	case Text:
 		text := clip(r.unicode(data, "", ""))
 		subject, location := labelled(text)
-		r.add(Event{Input: detect.Input{Subject: subject, Location: location, Body: text, BodyType: calendar.BodyText}})
+		r.add(Event{Input: detect.Input{Subject: subject, Location: location, Body: text, BodyType: bodyText}})
 	}
 	return r.doc, nil
 }

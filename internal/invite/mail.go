@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/koyomi-cal/koyomi/internal/calendar"
 	"github.com/koyomi-cal/koyomi/internal/detect"
 )
 
@@ -65,10 +64,10 @@ func (r *reader) mail(data []byte, part string, depth int) {
 func (m *message) plain(e entity, subject string, text body) Event {
 	ev := Event{
 		Part: e.part, Organizer: m.person(e.header, "from", e.part),
-		Input: detect.Input{ID: strings.Trim(e.header["message-id"], "<> "), Subject: subject, Body: text.text, BodyType: calendar.BodyText},
+		Input: detect.Input{ID: strings.Trim(e.header["message-id"], "<> "), Subject: subject, Body: text.text, BodyType: bodyText},
 	}
 	if text.html {
-		ev.Input.BodyType = calendar.BodyHTML
+		ev.Input.BodyType = bodyHTML
 		return ev
 	}
 	_, ev.Input.Location = labelled(text.text)
@@ -90,15 +89,15 @@ func (m *message) share(subject string, text body) {
 		if to.Input.Properties == nil {
 			to.Input.Properties = map[string]string{}
 		}
-		if to.Input.BodyType == calendar.BodyHTML {
+		if to.Input.BodyType == bodyHTML {
 			to.Input.Properties["X-ALT-DESC"] = to.Input.Body // the property that detect reads as HTML
 		} else {
 			to.Input.Properties["DESCRIPTION"] = escaped(to.Input.Body)
 		}
 	}
-	to.Input.Body, to.Input.BodyType, to.BodyFrom = text.text, calendar.BodyText, string(Mail)
+	to.Input.Body, to.Input.BodyType, to.BodyFrom = text.text, bodyText, string(Mail)
 	if text.html {
-		to.Input.BodyType = calendar.BodyHTML
+		to.Input.BodyType = bodyHTML
 	}
 }
 
