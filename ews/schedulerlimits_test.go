@@ -130,3 +130,45 @@ func TestSchedulerAddressCase(t *testing.T) {
 		t.Errorf("%v and %v", a.key.mailbox, b.key.mailbox)
 	}
 }
+
+// TestWorstFailure: of the messages of one answer the one that asks for the
+// longest pause counts, and of those that ask for none the one that says that
+// the server has too much to do.
+func TestWorstFailure(t *testing.T) {
+	t.Parallel()
+	none, busy := &Error{Code: "ErrorItemNotFound"}, &Error{Code: "ErrorTimeoutExpired"}
+	short, long := &Error{Code: "ErrorServerBusy", BackOff: time.Second}, &Error{Code: "ErrorServerBusy", BackOff: time.Minute}
+	for _, order := range [][]*Error{{none, short, long, busy}, {long, short, none}, {busy, long, none}, {short, long}} {
+		k := &ticket{}
+		for _, e := range order {
+			k.note(e)
+		}
+		if k.failure != long {
+			t.Errorf("%v of %d failures counts", k.failure, len(order))
+		}
+	}
+	k := &ticket{}
+	k.note(none)
+	k.note(busy)
+	k.note(none)
+	if k.failure != busy {
+		t.Errorf("%v counts, not that the server has too much to do", k.failure)
+	}
+}
+
+// TestRoutedCallTeachesNothing: what a call that was sent to a back end by its
+// cookie is answered by says nothing of where the mailbox lives.
+func TestRoutedCallTeachesNothing(t *testing.T) {
+	inTime(t, func(t *testing.T) {
+		d := desk{NewScheduler(SchedulerOptions{Start: 2, Most: 2})}
+		d.ask(get("m", Live)).done(nil, "home")
+		routed := get("m", Live)
+		routed.server = "group"
+		d.ask(routed).done(nil, "group")
+		k := d.ask(get("m", Live))
+		if k.lane.name != "home" {
+			t.Errorf("the mailbox is thought to live on %q", k.lane.name)
+		}
+		k.done(nil, "")
+	})
+}
