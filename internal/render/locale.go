@@ -1,13 +1,11 @@
 package render
 
 import (
-	"bytes"
 	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -62,23 +60,43 @@ type shelf struct {
 // library reads the embedded files. They are part of the program, so an error
 // here is a mistake that every test sees; it still reaches the caller as an
 // error.
-var library = sync.OnceValues(func() (*shelf, error) { return newShelf(files) })
+var library = sync.OnceValues(func() (*shelf, error) {
+	all := map[string]string{}
+	for _, dir := range []string{"locales", "templates"} {
+		entries, err := files.ReadDir(dir)
+		if err != nil {
+			return nil, fmt.Errorf("join block: %w", err)
+		}
+		for _, e := range entries {
+			data, err := files.ReadFile(dir + "/" + e.Name())
+			if err != nil {
+				return nil, fmt.Errorf("join block: %w", err)
+			}
+			all[dir+"/"+e.Name()] = string(data)
+		}
+	}
+	return newShelf(all)
+})
 
-func newShelf(files fs.FS) (*shelf, error) {
+// newShelf makes a shelf of files, by name.
+func newShelf(files map[string]string) (*shelf, error) {
 	s := &shelf{}
 	var err error
-	if s.html, err = htmltemplate.ParseFS(files, "templates/block.html"); err != nil {
+	if s.html, err = htmltemplate.New("block.html").Parse(files["templates/block.html"]); err != nil {
 		return nil, fmt.Errorf("join block template: %w", err)
 	}
-	if s.text, err = texttemplate.ParseFS(files, "templates/block.txt"); err != nil {
+	if s.text, err = texttemplate.New("block.txt").Parse(files["templates/block.txt"]); err != nil {
 		return nil, fmt.Errorf("join block template: %w", err)
 	}
-	names, err := fs.Glob(files, "locales/*.json")
-	if err != nil {
-		return nil, fmt.Errorf("join block languages: %w", err)
+	var names []string
+	for name := range files {
+		if strings.HasPrefix(name, "locales/") {
+			names = append(names, name)
+		}
 	}
+	slices.Sort(names)
 	for _, name := range names {
-		l, err := s.readLocale(files, name)
+		l, err := s.readLocale(name, files[name])
 		if err != nil {
 			return nil, fmt.Errorf("join block language %s: %w", name, err)
 		}
@@ -87,13 +105,9 @@ func newShelf(files fs.FS) (*shelf, error) {
 	return s, s.distinct()
 }
 
-func (s *shelf) readLocale(files fs.FS, name string) (locale, error) {
+func (s *shelf) readLocale(name, data string) (locale, error) {
 	l := locale{Dir: "ltr"}
-	data, err := fs.ReadFile(files, name)
-	if err != nil {
-		return l, err
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
+	d := json.NewDecoder(strings.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&l); err != nil {
 		return l, err

@@ -2,32 +2,33 @@ package render
 
 import (
 	"encoding/json"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 )
 
 // embedded is a copy of the files in the program, for tests that add some.
-func embedded(t *testing.T) fstest.MapFS {
+func embedded(t *testing.T) map[string]string {
 	t.Helper()
-	m := fstest.MapFS{}
-	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+	m := map[string]string{}
+	for _, pattern := range []string{"locales/*.json", "templates/*"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
 		}
-		data, err := files.ReadFile(name)
-		m[name] = &fstest.MapFile{Data: data}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m[filepath.ToSlash(name)] = string(data)
+		}
 	}
 	return m
 }
@@ -54,7 +55,7 @@ func TestLocaleFiles(t *testing.T) {
 		return found
 	}
 	all := embedded(t)
-	want := of(string(all["locales/en.json"].Data))
+	want := of(all["locales/en.json"])
 	if n := reflect.TypeFor[locale]().NumField() - len(optional) - 4; len(want) != n {
 		t.Errorf("English has %d keys of %d", len(want), n)
 	}
@@ -62,7 +63,7 @@ func TestLocaleFiles(t *testing.T) {
 		if !strings.HasPrefix(name, "locales/") {
 			continue
 		}
-		text := string(file.Data)
+		text := file
 		if got := of(text); !slices.Equal(got, want) {
 			t.Errorf("%s has the keys %q, not %q", name, got, want)
 		}
@@ -77,11 +78,11 @@ func TestLocaleFiles(t *testing.T) {
 func TestSeventhLanguage(t *testing.T) {
 	t.Parallel()
 	all := embedded(t)
-	all["locales/he.json"] = &fstest.MapFile{Data: []byte(`{
+	all["locales/he.json"] = `{
   "tag": "he", "also": ["iw"], "dir": "rtl", "font": "Arial,sans-serif", "colon": ": ",
   "first": "הצטרפות לפגישה המקוונת", "last": "פרטי ההצטרפות נוספו על ידי Koyomi",
   "passcode": "קוד גישה", "id": "מזהה פגישה", "service": "שירות", "sip": "מערכת וידאו (SIP)", "h323": "מערכת וידאו (H.323)", "phone": "טלפון", "pin": "קוד"
-}`)}
+}`
 	s, err := newShelf(all)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +120,7 @@ func TestLocaleRefused(t *testing.T) {
 	} {
 		all := embedded(t)
 		l := map[string]any{}
-		if err := json.Unmarshal(all["locales/de.json"].Data, &l); err != nil {
+		if err := json.Unmarshal([]byte(all["locales/de.json"]), &l); err != nil {
 			t.Fatal(err)
 		}
 		l["first"], l["last"] = "Erste Zeile", "Letzte Zeile"
@@ -129,7 +130,7 @@ func TestLocaleRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all["locales/xx.json"] = &fstest.MapFile{Data: data}
+		all["locales/xx.json"] = string(data)
 		if _, err := newShelf(all); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
@@ -158,12 +159,12 @@ func TestLanguageOfTag(t *testing.T) {
 func TestEarlierVersion(t *testing.T) {
 	t.Parallel()
 	then := embedded(t)
-	edit := func(m fstest.MapFS, name, old, new string) {
-		data := string(m[name].Data)
+	edit := func(m map[string]string, name, old, new string) {
+		data := m[name]
 		if !strings.Contains(data, old) {
 			t.Fatalf("%s holds no %q", name, old)
 		}
-		m[name] = &fstest.MapFile{Data: []byte(strings.Replace(data, old, new, 1))}
+		m[name] = strings.Replace(data, old, new, 1)
 	}
 	edit(then, "locales/de.json", `"first": "An der Online-Besprechung teilnehmen"`, `"first": "Online-Besprechung betreten"`)
 	edit(then, "locales/de.json", `"last": "Teilnahmedaten hinzugefügt von Koyomi"`, `"last": "Angaben von Koyomi"`)
