@@ -20,8 +20,9 @@
 // [Replace] or [Remove] (when it says Whole). Where nobody rewrote the body,
 // Remove undoes Insert to the byte.
 //
-// A block goes to the end of the organiser's own text: never into a mail that
-// is quoted below it, never into another block. All work is linear in the
+// A block goes to the end of the organiser's own text, above a signature that
+// "-- " opens: never into a mail that is quoted below it, never into another
+// block. All work is linear in the
 // body, and a body that was not wholly read is never written.
 package render
 
