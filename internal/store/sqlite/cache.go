@@ -202,7 +202,7 @@ func (c *Cache) SaveMailbox(ctx context.Context, saves ...store.MailboxSave) err
 // DeleteMailbox implements store.Cache.
 func (c *Cache) DeleteMailbox(ctx context.Context, mailbox string) error {
 	err := c.change(ctx, nil, func(tx *sql.Tx) error {
-		for _, q := range []string{`DELETE FROM mailbox WHERE id = $1`, `DELETE FROM published WHERE mailbox = $1`, `DELETE FROM trace WHERE mailbox = $1`} {
+		for _, q := range []string{`DELETE FROM mailbox WHERE id = $1`, `DELETE FROM published WHERE mailbox = $1`, `DELETE FROM trace WHERE mailbox = $1`, `DELETE FROM status WHERE mailbox = $1`} {
 			if _, err := exec(ctx, tx, q, mailbox); err != nil {
 				return err
 			}
