@@ -37,7 +37,11 @@ func promises(t interface {
 			continue
 		}
 		a, ok := parse(c.URL)
-		if !ok || a.user || !isWeb(c.URL) || strings.ContainsAny(c.URL, " \"<>\r\n\t") {
+		bad := " \"<>\r\n\t"
+		if strings.Contains(c.URL, `{"`) { // the context of Teams, as some programs write it
+			bad = " <>\r\n\t"
+		}
+		if !ok || a.user || !isWeb(c.URL) || strings.ContainsAny(c.URL, bad) {
 			t.Fatalf("link %q", c.URL)
 		}
 	}

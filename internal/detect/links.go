@@ -500,8 +500,8 @@ func (s *search) consider(found sighting) {
 		target = clean(target)
 	}
 	a, ok := parse(target)
-	if !ok {
-		return
+	if !ok || !isWeb(target) || strings.ContainsAny(target, " <>\r\n\t") || strings.Contains(target, `"`) && !strings.Contains(target, `{"`) {
+		return // no link, but for the context of Teams as some programs write it
 	}
 	if sip := interop(a); sip != "" && s.cvi == "" {
 		s.cvi = sip
@@ -552,8 +552,8 @@ func (s *search) overescaped(a address) (address, verdict) {
 		return a, verdict{}
 	}
 	b, ok := parse(percent(a.raw))
-	if !ok || b.host != a.host {
-		return a, verdict{}
+	if !ok || b.host != a.host || strings.ContainsAny(b.raw, " \"<>\r\n\t") {
+		return a, verdict{} // what a link may not hold was encoded for good reason
 	}
 	return b, s.registry.judge(b)
 }

@@ -34,7 +34,7 @@ func (r *registry) unwrapOnce(raw string) (target, name string) {
 		if value == "" || value == raw || len(value) > maxURL {
 			return false
 		}
-		if v, ok := parse(value); ok && strings.Contains(v.host, ".") {
+		if v, ok := parse(value); ok && isWeb(value) && strings.Contains(v.host, ".") {
 			target, name = value, w.name
 			return true
 		}
