@@ -291,6 +291,10 @@ func TestGroupSuccessor(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.stop()
+		synctest.Wait() // an event that the server writes into a connection that ends is lost, see TestGroupHandOver
+		if n := h.srv.Streams(); n != 0 {
+			t.Fatalf("%d streams after the end", n)
+		}
 		id := h.add(user(9)) // while nobody listens
 		h.srv.ForgetCalls()
 		var state ews.GroupState
@@ -309,6 +313,76 @@ func TestGroupSuccessor(t *testing.T) {
 		}
 		if !changed(all, user(9), id) || of(all, "", ews.GroupSync) != 50 {
 			t.Errorf("a change is missed, or %d are to be synchronised", of(all, "", ews.GroupSync))
+		}
+	})
+}
+
+// TestGroupHandOver: whatever happens while a stream passes from one group to the
+// next, be it written into the connection that ends, is told of as an event, or
+// found by who synchronises when told to.
+func TestGroupHandOver(t *testing.T) {
+	t.Parallel()
+	inHall(t, ewstest.Options{Users: 3, BackEnds: 2, Latency: 3 * time.Millisecond}, func(h *hall) {
+		known := map[string]bool{}
+		states := map[string]string{}
+		listen := func(ctx context.Context, client *ews.Client, g *ews.Group) {
+			for ev, err := range g.Events(ctx) {
+				switch {
+				case err != nil:
+					t.Errorf("%v", err)
+				case ev.Kind == ews.GroupChange:
+					known[ev.Event.ItemID.ID] = true
+				default:
+					for last := false; !last; {
+						page, err := client.As(ev.Mailbox).SyncFolderItems(h.t.Context(), ews.SyncFolderItemsRequest{State: states[ev.Mailbox]})
+						if err != nil {
+							t.Errorf("%v", err)
+							return
+						}
+						for _, ch := range page.Changes {
+							known[ch.Item.ItemID.ID] = true
+						}
+						states[ev.Mailbox], last = page.State, page.Last
+					}
+				}
+			}
+		}
+		var added []string
+		var state *ews.GroupState
+		for turn := range 20 {
+			client := h.newClient("svc@example.com")
+			g := h.group(ews.GroupOptions{Client: client, Mailboxes: users(3), State: state})
+			ctx, cancel := context.WithCancel(h.t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); listen(ctx, client, g) }()
+			for i := range 200 + turn {
+				time.Sleep(time.Millisecond)
+				added = append(added, h.add(user(i%3+1)))
+			}
+			s := g.State(nil)
+			cancel()
+			added = append(added, h.add(user(1))) // before the server can know
+			<-done
+			state = &s
+			client.Close()
+		}
+		client := h.newClient("svc@example.com")
+		defer client.Close()
+		g := h.group(ews.GroupOptions{Client: client, State: state})
+		ctx, cancel := context.WithCancel(h.t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); listen(ctx, client, g) }()
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+		missed := 0
+		for _, id := range added {
+			if !known[id] {
+				missed++
+			}
+		}
+		if missed > 0 || len(h.srv.CallsTo("Subscribe", "")) != 3 {
+			t.Errorf("%d of %d changes missed, %d subscriptions", missed, len(added), len(h.srv.CallsTo("Subscribe", "")))
 		}
 	})
 }

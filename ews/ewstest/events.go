@@ -126,10 +126,13 @@ func (s *Server) settled() {
 	defer s.mu.RUnlock()
 }
 
-// drain takes the events that wait.
-func (sub *subscription) drain() (events []event, missed bool) {
+// drain takes the events that wait, unless another stream has them to tell.
+func (sub *subscription) drain(st *stream) (events []event, missed bool) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
+	if sub.stream != st {
+		return nil, false
+	}
 	events, missed = sub.queue, sub.missed
 	sub.queue = nil
 	return events, missed

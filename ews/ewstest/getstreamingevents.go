@@ -190,7 +190,7 @@ func (o *streaming) deliver() bool {
 	var batches []batch
 	var missed []string
 	for _, sub := range dirty {
-		events, lost := sub.drain()
+		events, lost := sub.drain(o.stream)
 		if lost {
 			missed = append(missed, sub.id)
 		} else if len(events) > 0 {
