@@ -68,17 +68,11 @@ func (s *storm) piece() string {
 }
 
 // TestStorm runs detection and unwrapping over as many torn texts as
-// KOYOMI_RUNS says, by default a few.
+// KOYOMI_RUNS says, by default a few, from the
+// seed KOYOMI_SEED.
 func TestStorm(t *testing.T) {
 	t.Parallel()
-	runs := 20_000
-	if v := os.Getenv("KOYOMI_RUNS"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			t.Fatal("KOYOMI_RUNS is a number of runs: ", err)
-		}
-		runs = n
-	}
+	runs, seed := setting(t, "KOYOMI_RUNS", 20_000), setting(t, "KOYOMI_SEED", 1)
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +92,7 @@ func TestStorm(t *testing.T) {
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {
 		g.Go(func() {
-			s := &storm{rand.New(rand.NewPCG(1, uint64(w))), seeds, slices.Sorted(maps.Values(hostile()))}
+			s := &storm{rand.New(rand.NewPCG(uint64(seed), uint64(w))), seeds, slices.Sorted(maps.Values(hostile()))}
 			for i := 0; i < runs && !t.Failed(); i += workers {
 				s.once(t, d)
 			}
@@ -136,3 +130,17 @@ func (s *storm) once(t *testing.T, d *Detector) {
 type broken struct{ *testing.T }
 
 func (broken) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// setting reads a number from the environment.
+func setting(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		t.Fatalf("%s is a number: %v", name, err)
+	}
+	return n
+}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -110,7 +111,7 @@ func TestNoLostText(t *testing.T) {
 
 // fuzzBlocks are blocks in every language and shape, written once: a fuzzer
 // runs many millions of bodies.
-func fuzzBlocks(f *testing.F) (*shelf, []Block) {
+func fuzzBlocks(f testing.TB) (*shelf, []Block) {
 	s, err := library()
 	if err != nil {
 		f.Fatal(err)
@@ -140,34 +141,42 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add(true, byte(0), "<p>x</p>"+blocks[3].HTML)
 	f.Add(false, byte(1), "x\n"+blocks[3].Text)
 	f.Fuzz(func(t *testing.T, html bool, which byte, content string) {
-		if len(content) > maxFuzz {
-			return
-		}
-		b := textBody(content)
-		if html {
-			b = htmlBody(content)
-		}
-		p := newPage(b)
-		if f := s.find(p, room); f.State == Whole || f.State == Partial && f.Reason != LinkOnly {
-			return
-		}
-		out, err := s.put(b, p, blocks[int(which)%len(blocks)], room)
-		if err != nil {
-			if out != b || !errors.Is(err, ErrPlace) {
-				t.Fatalf("put: %v", err)
-			}
-			return
-		}
-		q := newPage(out)
-		found := s.find(q, room)
-		if found.State != Whole {
-			t.Fatalf("find: %+v in %q", found, out.Content)
-		}
-		back, _, err := s.takeOut(out, q, found.spot)
-		if err != nil || back != b {
-			t.Fatalf("remove: %v\n got %q\nwant %q", err, back.Content, b.Content)
+		if fault := s.putAndTake(html, blocks[int(which)%len(blocks)], content); fault != "" {
+			t.Fatal(fault)
 		}
 	})
+}
+
+// putAndTake is one run of FuzzRoundTrip. It returns what went wrong.
+func (s *shelf) putAndTake(html bool, block Block, content string) (fault string) {
+	if len(content) > maxFuzz {
+		return ""
+	}
+	b := textBody(content)
+	if html {
+		b = htmlBody(content)
+	}
+	p := newPage(b)
+	if f := s.find(p, room); f.State == Whole || f.State == Partial && f.Reason != LinkOnly {
+		return ""
+	}
+	out, err := s.put(b, p, block, room)
+	if err != nil {
+		if out != b || !errors.Is(err, ErrPlace) {
+			return fmt.Sprintf("put: %v", err)
+		}
+		return ""
+	}
+	q := newPage(out)
+	found := s.find(q, room)
+	if found.State != Whole {
+		return fmt.Sprintf("find: %+v in %q", found, out.Content)
+	}
+	back, _, err := s.takeOut(out, q, found.spot)
+	if err != nil || back != b {
+		return fmt.Sprintf("remove: %v\n got %q\nwant %q", err, back.Content, b.Content)
+	}
+	return ""
 }
 
 // FuzzRemove throws bodies with a rewritten block somewhere in them at Find and
@@ -182,30 +191,37 @@ func FuzzRemove(f *testing.F) {
 	f.Add(byte(2), "> *", "* <https://x.example>")
 	f.Add(byte(3), "-- \n", "\nFrom: a\nSent: b\nTo: c\n")
 	f.Fuzz(func(t *testing.T, which byte, before, after string) {
-		if len(before)+len(after) > maxFuzz {
-			return
-		}
-		block := blocks[int(which>>1)%len(blocks)]
-		b := htmlBody(before + block.HTML + after)
-		if which&1 == 1 {
-			b = textBody(before + block.Text + after)
-		}
-		p := newPage(b)
-		found := s.find(p, room)
-		if found.State != Whole {
-			return
-		}
-		out, rest, err := s.takeOut(b, p, found.spot)
-		if err != nil {
-			if out != b || !errors.Is(err, ErrPlace) {
-				t.Fatal(err)
-			}
-			return
-		}
-		if len(out.Content) > len(b.Content) || len(rest.seen) != len(p.seen)-(found.spot.last-found.spot.first) {
-			t.Fatalf("from %q\nto   %q", b.Content, out.Content)
+		if fault := s.takeBetween(which&1 == 0, blocks[int(which>>1)%len(blocks)], before, after); fault != "" {
+			t.Fatal(fault)
 		}
 	})
+}
+
+// takeBetween is one run of FuzzRemove. It returns what went wrong.
+func (s *shelf) takeBetween(html bool, block Block, before, after string) (fault string) {
+	if len(before)+len(after) > maxFuzz {
+		return ""
+	}
+	b := textBody(before + block.Text + after)
+	if html {
+		b = htmlBody(before + block.HTML + after)
+	}
+	p := newPage(b)
+	found := s.find(p, room)
+	if found.State != Whole {
+		return ""
+	}
+	out, rest, err := s.takeOut(b, p, found.spot)
+	if err != nil {
+		if out != b || !errors.Is(err, ErrPlace) {
+			return err.Error()
+		}
+		return ""
+	}
+	if len(out.Content) > len(b.Content) || len(rest.seen) != len(p.seen)-(found.spot.last-found.spot.first) {
+		return fmt.Sprintf("from %q\nto   %q", b.Content, out.Content)
+	}
+	return ""
 }
 
 func BenchmarkRender(b *testing.B) {
