@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -81,7 +82,7 @@ func (c *checkCommand) Run(env *environment) error {
 		return err
 	}
 	defer found.close()
-	r := &report{env: env, asJSON: c.JSON, lang: lang, columns: columnsOf(env.stdout, env.getenv)}
+	r := &report{env: env, named: distinct(mailboxes), asJSON: c.JSON, lang: lang, columns: columnsOf(env.stdout, env.getenv)}
 	k := checker{found: found, config: config.Exchange, account: config.Exchange.Username, lang: lang}
 	well := true
 	for _, u := range found.urls {
@@ -205,6 +206,7 @@ type report struct {
 	asJSON  bool
 	lang    lang
 	columns int // of the terminal; 0: lines are as long as they are
+	named   int // mailboxes that are to be tried
 	steps   []step
 	advice  []advice
 	canary  any // of --write
@@ -233,12 +235,19 @@ func (r *report) failed() (n int) {
 	return n
 }
 
+// distinct counts the mailboxes of a list, in which one may stand twice.
+func distinct(mailboxes []string) int {
+	return len(slices.Compact(slices.Sorted(slices.Values(mailboxes))))
+}
+
 // summary counts mailboxes.
 type summary struct {
-	Mailboxes int `json:"mailboxes"`
-	Well      int `json:"well"`
-	Failed    int `json:"failed"`
-	Warnings  int `json:"warnings"`
+	Mailboxes int      `json:"mailboxes"` // that were tried
+	Well      int      `json:"well"`
+	Failed    int      `json:"failed"`
+	NotTried  int      `json:"not_tried"` // since a step before them failed
+	Warnings  int      `json:"warnings"`
+	Elsewhere []string `json:"failed_elsewhere,omitempty"` // steps that failed and are no mailbox's
 }
 
 func (r *report) summary() (s summary) {
@@ -247,12 +256,15 @@ func (r *report) summary() (s summary) {
 		if st.Mailbox != "" {
 			seen[st.Mailbox] = true
 			failed[st.Mailbox] = failed[st.Mailbox] || !st.OK
+		} else if !st.OK && !slices.Contains(s.Elsewhere, st.Step) {
+			s.Elsewhere = append(s.Elsewhere, st.Step)
 		}
 		if st.Warning != "" {
 			s.Warnings++
 		}
 	}
 	s.Mailboxes = len(seen)
+	s.NotTried = max(0, r.named-len(seen))
 	for m := range seen {
 		if failed[m] {
 			s.Failed++

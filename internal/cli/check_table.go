@@ -159,14 +159,33 @@ func columnsOf(w io.Writer, getenv func(string) string) int {
 	return 80
 }
 
+// line is the summary for people. Where the server itself failed it says so, and
+// that nothing is known of the mailboxes.
+func (s summary) line(l lang) string {
+	steps := make([]string, len(s.Elsewhere))
+	for i, name := range s.Elsewhere {
+		steps[i] = l.step(name)
+	}
+	failed := strings.Join(steps, l.text(", ", "、"))
+	mailboxes := func(n int) string { return strings.Replace(plural(n, "mailbox"), "mailboxs", "mailboxes", 1) }
+	var parts []string
+	if s.Mailboxes > 0 || s.NotTried == 0 && failed == "" {
+		parts = append(parts, fmt.Sprintf(l.text("%s: %d well, %d failed", "メールボックス %s: 正常 %d 件、失敗 %d 件"),
+			l.text(mailboxes(s.Mailboxes), fmt.Sprintf("%d 件", s.Mailboxes)), s.Well, s.Failed))
+	}
+	if failed != "" {
+		parts = append(parts, l.text("failed for all: ", "全体で失敗: ")+failed)
+	}
+	if s.NotTried > 0 {
+		parts = append(parts, l.text(mailboxes(s.NotTried)+" not looked at: repair that first", fmt.Sprintf("未確認のメールボックス %d 件 (先に上記を解決してください)", s.NotTried)))
+	}
+	parts = append(parts, l.text(plural(s.Warnings, "warning"), fmt.Sprintf("警告 %d 件", s.Warnings)))
+	return strings.Join(parts, l.text("; ", "、"))
+}
+
 // printEnd writes the summary and the advice.
 func (r *report) printEnd() {
-	s := r.summary()
-	if r.lang == japanese {
-		fmt.Fprintf(r.env.stdout, "\nメールボックス %d 件: 正常 %d 件、失敗 %d 件、警告 %d 件\n", s.Mailboxes, s.Well, s.Failed, s.Warnings)
-	} else {
-		fmt.Fprintf(r.env.stdout, "\n%s: %d well, %d failed; %s\n", strings.Replace(plural(s.Mailboxes, "mailbox"), "mailboxs", "mailboxes", 1), s.Well, s.Failed, plural(s.Warnings, "warning"))
-	}
+	fmt.Fprintln(r.env.stdout, "\n"+r.summary().line(r.lang))
 	if len(r.advice) == 0 {
 		return
 	}

@@ -261,3 +261,45 @@ func (l *lines) line(t *testing.T, text string) string {
 		}
 	}
 }
+
+// TestCheckSummaryOfAServer: where the server itself fails, the last line says
+// what failed and how many mailboxes nobody has looked at, and not that none has
+// failed.
+func TestCheckSummaryOfAServer(t *testing.T) {
+	t.Parallel()
+	s := simulator(t)
+	for _, tt := range []struct{ lang, password, want string }{
+		{"en", "wrong", "\nfailed for all: authenticate; 2 mailboxes not looked at: repair that first; 0 warnings\n"},
+		{"ja", "wrong", "\n全体で失敗: 認証、未確認のメールボックス 2 件 (先に上記を解決してください)、警告 0 件\n"},
+		{"en", "password", "\n2 mailboxes: 1 well, 1 failed; 0 warnings\n"},
+		{"ja", "password", "\nメールボックス 2 件: 正常 1 件、失敗 1 件、警告 0 件\n"},
+	} {
+		code, stdout, stderr := call(t, "check", "--lang", tt.lang, "--config", checkConfig(t, s.URL, tt.password), "aya@example.com", "closed@example.com")
+		if code != 1 || stderr != "" || !strings.HasSuffix(stdout, tt.want) {
+			t.Errorf("%s, %s: exit code %d, %s%s", tt.lang, tt.password, code, stdout, stderr)
+		}
+	}
+	code, stdout, _ := call(t, "check", "--json", "--config", checkConfig(t, s.URL, "wrong"), "aya@example.com", "closed@example.com")
+	var out struct{ Summary summary }
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil || code != 1 {
+		t.Fatalf("exit code %d, %v", code, err)
+	}
+	if got := out.Summary; got.Mailboxes != 0 || got.NotTried != 2 || len(got.Elsewhere) != 1 || got.Elsewhere[0] != "authenticate" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestSummaryLine has what the simulator does not bring about.
+func TestSummaryLine(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]summary{
+		"0 mailboxes: 0 well, 0 failed; 0 warnings":                                        {},
+		"1 mailbox: 1 well, 0 failed; failed for all: standby, service; 1 warning":         {Mailboxes: 1, Well: 1, Warnings: 1, Elsewhere: []string{"standby", "service"}},
+		"failed for all: discover; 0 warnings":                                             {Elsewhere: []string{"discover"}},
+		"failed for all: discover; 1 mailbox not looked at: repair that first; 0 warnings": {NotTried: 1, Elsewhere: []string{"discover"}},
+	} {
+		if got := s.line(english); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
