@@ -512,7 +512,7 @@ func (s *search) consider(found sighting) {
 		wrappers = append(wrappers, "percent-encoding")
 	}
 	if v.kind == unknown && declares(found.field) && (a.scheme == "https" || a.scheme == "http") && strings.Contains(a.host, ".") {
-		v = verdict{kind: meeting, provider: "other", why: "the property says that it is the conference"}
+		v = verdict{kind: lastingRoom, provider: "other", why: "the property says that it is the conference"}
 	}
 	switch {
 	case v.kind > refused:
