@@ -32,6 +32,7 @@ const (
 	alarmBreaker  = "breaker"
 	alarmStore    = "store"
 	alarmServices = "services"
+	alarmStandby  = "standby"
 	alarmBug      = "bug" // stands until the next start
 )
 
@@ -47,12 +48,19 @@ type MailboxStatus struct {
 	Waiting  map[mailbox.Reason]int `json:"waiting,omitempty"` // items that are not done yet, by reason
 }
 
+// The severities of alarms.
+const (
+	SeverityError   = "error"   // mailboxes are not served as they should be
+	SeverityWarning = "warning" // they are, but what makes up for a failure is in use
+)
+
 // Alarm is one thing that is wrong, however many mailboxes it concerns.
 type Alarm struct {
-	ID    string    `json:"id"`
-	Since time.Time `json:"since"`
-	Count int       `json:"count"` // how often it was met
-	Why   string    `json:"why"`   // sentence: what is wrong and what to do
+	ID       string    `json:"id"`
+	Severity string    `json:"severity"` // SeverityError or SeverityWarning
+	Since    time.Time `json:"since"`
+	Count    int       `json:"count"` // how often it was met
+	Why      string    `json:"why"`   // sentence: what is wrong and what to do
 }
 
 // Status is a snapshot of everything that an administrator sees at a glance.
@@ -185,9 +193,13 @@ func (a *alarms) set(id, why string) {
 	defer a.mu.Unlock()
 	al := a.active[id]
 	if al == nil {
-		al = &Alarm{ID: id, Since: time.Now()}
+		al = &Alarm{ID: id, Severity: SeverityError, Since: time.Now()}
+		level := slog.LevelError
+		if id == alarmStandby {
+			al.Severity, level = SeverityWarning, slog.LevelWarn
+		}
 		a.active[id] = al
-		a.log.Error("alarm", "alarm", id, "why", why)
+		a.log.Log(context.Background(), level, "alarm", "alarm", id, "why", why)
 	}
 	al.Count++
 	if al.Why != why {

@@ -51,6 +51,7 @@ func (n *Node) Collector() prometheus.Collector {
 	c.held = requests("mailboxes_held", "Mailboxes that the server asked to leave alone for now.")
 	c.halvings = requests("halvings_total", "Times that a mailbox server was given half as much to do.")
 	c.backOffs = requests("back_offs_total", "Times that a server asked to be left alone.")
+	c.standby = requests("standby", "1 while the second service account is used because the first is refused, else 0.")
 	return c
 }
 
@@ -66,7 +67,7 @@ type collector struct {
 	values    []metric
 	writes    *prometheus.Desc
 
-	limit, inFlight, batch, queued, held, halvings, backOffs *prometheus.Desc
+	limit, inFlight, batch, queued, held, halvings, backOffs, standby *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
@@ -74,7 +75,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, v := range c.values {
 		out <- v.desc
 	}
-	for _, d := range []*prometheus.Desc{c.writes, c.limit, c.inFlight, c.batch, c.queued, c.held, c.halvings, c.backOffs} {
+	for _, d := range []*prometheus.Desc{c.writes, c.limit, c.inFlight, c.batch, c.queued, c.held, c.halvings, c.backOffs, c.standby} {
 		out <- d
 	}
 }
@@ -110,6 +111,11 @@ func (c *collector) requests(out chan<- prometheus.Metric) {
 		gauge(c.queued, n, p)
 	}
 	gauge(c.held, s.Held)
+	onStandby := 0
+	if c.exchange.OnStandby() {
+		onStandby = 1
+	}
+	gauge(c.standby, onStandby)
 	out <- prometheus.MustNewConstMetric(c.halvings, prometheus.CounterValue, float64(s.Halvings))
 	out <- prometheus.MustNewConstMetric(c.backOffs, prometheus.CounterValue, float64(s.BackOffs))
 }
