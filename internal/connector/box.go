@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
@@ -16,6 +17,11 @@ type box struct {
 	c              *Connector
 	mb             calendar.Mailbox
 	owner, account string
+
+	as      Mailbox     // as it was asked for
+	since   time.Time   // on the roster; what was activated earlier is activated anew
+	gone    atomic.Bool // not served any more: nothing is read, written or put
+	leaving bool        // only to be taken out of the cloud
 
 	// Of the clock, under its lock.
 	wakeAt time.Time
@@ -51,6 +57,7 @@ type status struct {
 	cause    string
 	baseline time.Time
 	lastSync time.Time
+	seen     time.Time // when the server last answered
 	loaded   bool
 	reasons  map[mailbox.Reason]int
 }
@@ -189,7 +196,7 @@ func (b *box) failed(err error) {
 func (b *box) well(step calendar.Step, lastSync time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status.state, b.status.step, b.status.cause = StateActivated, step, ""
+	b.status.state, b.status.step, b.status.cause, b.status.seen = StateActivated, step, "", time.Now()
 	if !lastSync.IsZero() {
 		b.status.lastSync = lastSync
 	}

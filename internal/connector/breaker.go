@@ -174,7 +174,7 @@ func (c *Connector) Acknowledge(ctx context.Context) error {
 	if err := c.opt.Settings.Audit(ctx, store.AuditEntry{At: time.Now().UTC(), Actor: "administrator", Action: "breaker.acknowledge"}); err != nil {
 		return fmt.Errorf("record that the breaker was acknowledged: %w", err)
 	}
-	for _, b := range c.order {
+	for _, b := range c.list() {
 		b.mu.Lock()
 		held := b.held
 		b.held = false

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +42,8 @@ type Options struct {
 	Settings store.Settings
 	Cache    store.Cache
 	Services []meet.Service // the first is the default; none: keywords get no meeting
+	Roster   store.Roster   // who is activated beside those of Mailboxes; nil: nobody
+	Statuses store.Statuses // where to note how mailboxes are served; nil: nowhere
 	Meetings store.Meetings // what services made; needed where one of them makes meetings that have to be ended
 
 	// Rules hold for every mailbox; New fills in what is a mailbox's own. A
@@ -58,6 +59,7 @@ type Options struct {
 	JoinTimeout time.Duration // longest wait for a meeting service; default 10 s
 	Grace       time.Duration // how long effects under way may take when Run stops; default 10 s
 	TraceDays   int           // how long trace lines are kept; default 7
+	PurgeAfter  time.Duration // how long what is kept of a mailbox outlives its leaving; default 30 days, negative for ever
 
 	Log    *slog.Logger // default: none
 	Status *ops.Status  // told how exchange, cloud, kms, breaker and store are; default: none
@@ -67,9 +69,8 @@ type Options struct {
 type Connector struct {
 	opt     Options
 	log     *slog.Logger
-	boxes   map[calendar.MailboxID]*box
-	order   []*box
-	byName  map[string]*box // by every address in lower case
+	served          // the boxes
+	roster  *Roster // nil: only the mailboxes of the options are served
 	secrets secrets
 
 	ready   *queue
@@ -103,8 +104,8 @@ func New(ctx context.Context, opt Options) (*Connector, error) {
 	}
 	c := &Connector{
 		opt: opt, log: opt.Log,
-		boxes: map[calendar.MailboxID]*box{}, byName: map[string]*box{},
-		joins: make(chan struct{}, joinLimit), keeps: keeps(opt.Services), duties: make(chan struct{}, 1),
+		served: newServed(),
+		joins:  make(chan struct{}, joinLimit), keeps: keeps(opt.Services), duties: make(chan struct{}, 1),
 		alarms: newAlarms(opt.Log, opt.Status),
 	}
 	if c.keeps && opt.Meetings == nil {
@@ -113,22 +114,11 @@ func New(ctx context.Context, opt Options) (*Connector, error) {
 	if err := c.loadSecrets(ctx); err != nil {
 		return nil, err
 	}
-	active, err := opt.Settings.Activated(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read who is activated: %w", err)
+	if err := c.firstBoxes(ctx); err != nil {
+		return nil, err
 	}
-	known := make(map[calendar.MailboxID]store.Activated, len(active))
-	for _, a := range active {
-		known[calendar.MailboxID(a.Mailbox)] = a
-	}
-	for _, m := range opt.Mailboxes {
-		b, err := c.addBox(m)
-		if err != nil {
-			return nil, err
-		}
-		b.active = known[b.mb.ID]
-	}
-	c.breaker, err = newBreaker(ctx, opt, len(c.order), c.alarms)
+	var err error
+	c.breaker, err = newBreaker(ctx, opt, len(c.list()), c.alarms)
 	if err != nil {
 		return nil, fmt.Errorf("read how much was written lately: %w", err)
 	}
@@ -150,6 +140,9 @@ func (o *Options) defaults() {
 	if o.Workers <= 0 {
 		o.Workers = 16
 	}
+	if o.PurgeAfter == 0 {
+		o.PurgeAfter = 30 * 24 * time.Hour
+	}
 	if o.TraceDays <= 0 {
 		o.TraceDays = 7
 	}
@@ -162,32 +155,30 @@ func (o *Options) defaults() {
 }
 
 func (c *Connector) loadSecrets(ctx context.Context) error {
-	fresh := make([]byte, 32)
-	rand.Read(fresh) // never fails
-	root, err := c.opt.Settings.InitValue(ctx, "secret", fresh)
+	root, err := installationSecret(ctx, c.opt.Settings)
 	if err != nil {
-		return fmt.Errorf("read this installation's own secret: %w", err)
+		return err
+	}
+	if c.opt.Roster != nil {
+		if c.roster, err = newRoster(root, c.opt.Settings, c.opt.Roster); err != nil {
+			return err
+		}
 	}
 	derive := func(use string) []byte { return mac(root, use) }
 	c.secrets = secrets{names: derive("names"), entries: derive("entries"), content: derive("content")}
 	return nil
 }
 
-func (c *Connector) addBox(m Mailbox) (*box, error) {
-	m.ID = calendar.NewMailboxID(c.secrets.names, m.Address)
-	b := &box{c: c, mb: m.Mailbox, owner: m.Owner, account: m.Account}
-	if b.owner == "" {
-		b.owner = m.Address
+// installationSecret returns the installation's own secret; it makes one at the
+// first start.
+func installationSecret(ctx context.Context, settings store.Settings) ([]byte, error) {
+	fresh := make([]byte, 32)
+	rand.Read(fresh) // never fails
+	root, err := settings.InitValue(ctx, "secret", fresh)
+	if err != nil {
+		return nil, fmt.Errorf("read this installation's own secret: %w", err)
 	}
-	for _, a := range append([]string{m.Address}, m.Aliases...) {
-		a = strings.ToLower(strings.TrimSpace(a))
-		if other := c.byName[a]; other != nil && other != b {
-			return nil, fmt.Errorf("mailboxes %v and %v have an address in common: each address belongs to one mailbox", other.mb.ID, m.ID)
-		}
-		c.byName[a] = b
-	}
-	c.boxes[m.ID], c.order = b, append(c.order, b)
-	return b, nil
+	return root, nil
 }
 
 // Run serves the mailboxes until ctx ends, then stops in order. It may be
@@ -210,9 +201,12 @@ func (c *Connector) Run(ctx context.Context) error {
 	for range c.opt.Workers {
 		g.Go(func() error { c.worker(work); return nil })
 	}
-	for i := 0; i < len(c.order); i += GroupSize {
-		group := c.order[i:min(i+GroupSize, len(c.order))]
-		g.Go(func() error { c.watch(ctx, group); return nil })
+	c.regroup(ctx, &g, c.list())
+	if c.roster != nil {
+		g.Go(func() error { c.follow(ctx, &g); return nil })
+	}
+	if c.opt.Statuses != nil {
+		g.Go(func() error { c.noteStatuses(ctx); return nil })
 	}
 	g.Go(func() error { c.clock.run(ctx, c.fire); return nil })
 	g.Go(func() error { c.prune(ctx); return nil })
@@ -252,7 +246,7 @@ func (c *Connector) watch(ctx context.Context, group []*box) {
 
 // heard takes in what a watch says. It does not block.
 func (c *Connector) heard(n calendar.Notice, err error) {
-	b := c.boxes[n.Mailbox]
+	b := c.box(n.Mailbox)
 	if b == nil {
 		if err != nil {
 			c.alarms.fault(err)
@@ -293,6 +287,7 @@ func (c *Connector) prune(ctx context.Context) {
 		if err := c.opt.Settings.Prune(ctx, now.Add(-loadHistory), now.AddDate(-1, 0, 0)); err != nil && ctx.Err() == nil {
 			c.log.Warn("old audit entries stay", "error", err)
 		}
+		c.purgeLeft(ctx, now)
 		if !pause(ctx, 24*time.Hour) {
 			return
 		}

@@ -106,6 +106,10 @@ func (t *turn) writeItem(e mailbox.Write) {
 		t.c.metrics.outcome(string(o))
 		t.answer(mailbox.WriteFailed{ID: e.Patch.ID, Outcome: o, Until: until})
 	}
+	if t.b.gone.Load() {
+		failed(mailbox.Stopped, time.Time{})
+		return
+	}
 	if !t.save() {
 		return // the turn is over; the intent was not put down, so nothing is written
 	}
@@ -232,7 +236,7 @@ func (c *Connector) service(name string) meet.Service {
 // copySeen tells the organizer's mailbox, if it is served, what an attendee's
 // copy shows.
 func (t *turn) copySeen(e mailbox.Copy) {
-	b := t.c.byName[strings.ToLower(strings.TrimSpace(e.Organizer))]
+	b := t.c.named(e.Organizer)
 	if b != nil && b != t.b {
 		b.post(mailbox.CopySeen{Key: e.Key, Block: e.Block, Cancelled: e.Cancelled})
 	}

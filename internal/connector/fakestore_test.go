@@ -203,7 +203,14 @@ func (c cache) Trace(_ context.Context, m string, since time.Time) (lines []stor
 	return lines, err
 }
 
-func (c cache) DeleteMailbox(context.Context, string) error                    { return nil }
+func (c cache) DeleteMailbox(_ context.Context, m string) error {
+	return onDisk(c.disk, c.gate, func() error {
+		delete(c.boxes, m)
+		delete(c.rows, m)
+		delete(c.traces, m)
+		return nil
+	})
+}
 func (c cache) PutPublished(context.Context, string, ...store.Published) error { return nil }
 func (c cache) DeletePublished(context.Context, string, ...string) error       { return nil }
 func (c cache) AppendTrace(context.Context, string, ...store.TraceLine) error  { return nil }

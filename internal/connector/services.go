@@ -186,7 +186,7 @@ func (c *Connector) duty(ctx context.Context, m store.Meeting, failed map[string
 		return
 	}
 	duty, _ := h.Next()
-	b, s := c.boxes[h.Mailbox], c.service(h.Service)
+	b, s := c.box(h.Mailbox), c.service(h.Service)
 	var err error
 	switch k := keeper(s, h.Action); {
 	case duty == mailbox.Forget:

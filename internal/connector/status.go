@@ -45,6 +45,7 @@ type MailboxStatus struct {
 	Cause    string                 `json:"cause,omitempty"` // sentence: what is wrong and what to do
 	Baseline time.Time              `json:"baseline,omitzero"`
 	LastSync time.Time              `json:"lastSync,omitzero"`
+	Seen     time.Time              `json:"seen,omitzero"`     // when the server last answered for it
 	Waiting  map[mailbox.Reason]int `json:"waiting,omitempty"` // items that are not done yet, by reason
 }
 
@@ -72,12 +73,12 @@ type Status struct {
 // Status returns how every mailbox is served and what is wrong.
 func (c *Connector) Status() Status {
 	s := Status{Alarms: c.alarms.list()}
-	for _, b := range c.order {
+	for _, b := range c.list() {
 		b.mu.Lock()
 		st := b.status
 		m := MailboxStatus{
 			ID: b.mb.ID, Address: b.mb.Address, State: cmp.Or(st.state, StatePending), Step: st.step, Cause: st.cause,
-			Baseline: st.baseline, LastSync: st.lastSync, Waiting: maps.Clone(st.reasons),
+			Baseline: st.baseline, LastSync: st.lastSync, Seen: st.seen, Waiting: maps.Clone(st.reasons),
 		}
 		b.mu.Unlock()
 		s.Mailboxes = append(s.Mailboxes, m)
@@ -152,7 +153,7 @@ func (c *Connector) Metrics() Metrics {
 	n.mu.Lock()
 	m.Writes = maps.Clone(n.writes)
 	n.mu.Unlock()
-	for _, b := range c.order {
+	for _, b := range c.list() {
 		b.mu.Lock()
 		switch b.status.state {
 		case StateActivated:

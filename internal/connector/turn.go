@@ -86,6 +86,13 @@ func (c *Connector) work(ctx context.Context, b *box) {
 
 func (t *turn) run() {
 	b, now := t.b, time.Now()
+	switch {
+	case b.gone.Load():
+		return
+	case b.leaving:
+		t.farewell()
+		return
+	}
 	b.mu.Lock()
 	pending := b.pending || due(b.syncAt, now)
 	b.mu.Unlock()
@@ -153,6 +160,11 @@ func (t *turn) end() {
 		case due(b.dropAt, now):
 			b.mem, b.dropAt = nil, time.Time{}
 		}
+	}
+	if b.gone.Load() {
+		b.mem = nil
+		t.c.clock.set(b, time.Time{})
+		return
 	}
 	b.mu.Lock()
 	b.status.loaded, b.status.baseline = b.mem != nil, b.active.Baseline
@@ -392,7 +404,7 @@ func (t *turn) catchUp() {
 	b.well(calendar.StepSubscribe, time.Now())
 }
 
-func (t *turn) stopping() bool { return t.c.ready.isClosed() }
+func (t *turn) stopping() bool { return t.c.ready.isClosed() || t.b.gone.Load() }
 
 func (t *turn) caughtUp() error {
 	b := t.b

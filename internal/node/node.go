@@ -100,6 +100,7 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 	c := o.Connector
 	c.Reader, c.Watcher, c.Writer = n.exchange, n.exchange, n.exchange
 	c.Settings, c.Cache, c.Meetings = settings, cache, settings
+	c.Roster, c.Statuses = settings, cache
 	if c.Keys, err = e.keys(ctx, o.KMS); err != nil {
 		return n, err
 	}

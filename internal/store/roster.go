@@ -13,14 +13,18 @@ type Roster interface {
 	PutMembers(ctx context.Context, members ...Member) error
 	// Members returns every record in the order of the mailboxes' ids.
 	Members(ctx context.Context) ([]Member, error)
-	// RosterRev returns a number that is another one after every PutMembers.
+	// MoveMember changes a member's standing from one to another, like
+	// PutMembers. It reports false where that was not its standing.
+	MoveMember(ctx context.Context, mailbox string, from, to Standing) (bool, error)
+	// RosterRev returns a number that is another one after every change.
 	RosterRev(ctx context.Context) (int64, error)
 	// History returns the audit entries about a mailbox, oldest first: the
 	// latest ones where there are more than limit.
 	History(ctx context.Context, mailbox string, limit int) ([]AuditEntry, error)
 	// Purge removes a mailbox's record, its activation and its share in the
 	// write counts, whose sums stay, and says what there was. Audit entries stay
-	// for as long as they are kept.
+	// for as long as they are kept. It fails with ErrTaken, and removes nothing,
+	// where the mailbox is configured or chosen.
 	Purge(ctx context.Context, mailbox string) (Purged, error)
 }
 

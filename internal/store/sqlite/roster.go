@@ -21,14 +21,20 @@ func (s *Settings) PutMembers(ctx context.Context, members ...store.Member) erro
 				return err
 			}
 		}
-		rev, err := rosterRev(ctx, tx)
-		if err != nil {
+		return raiseRosterRev(ctx, tx)
+	})
+}
+
+// MoveMember implements store.Roster.
+func (s *Settings) MoveMember(ctx context.Context, mailbox string, from, to store.Standing) (moved bool, err error) {
+	err = s.db.update(ctx, func(tx *sql.Tx) error {
+		n, err := exec(ctx, tx, `UPDATE roster SET standing = $3 WHERE mailbox = $1 AND standing = $2`, mailbox, string(from), string(to))
+		if moved = n > 0; err != nil || !moved {
 			return err
 		}
-		_, err = exec(ctx, tx, `INSERT INTO setting (name, value) VALUES ($1, $2)
-			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, rosterRevision, []byte(strconv.FormatInt(rev+1, 10)))
-		return err
+		return raiseRosterRev(ctx, tx)
 	})
+	return moved, err
 }
 
 // Members implements store.Roster.
@@ -73,6 +79,16 @@ func rosterRev(ctx context.Context, tx *sql.Tx) (int64, error) {
 	return strconv.ParseInt(string(value), 10, 64)
 }
 
+func raiseRosterRev(ctx context.Context, tx *sql.Tx) error {
+	rev, err := rosterRev(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = exec(ctx, tx, `INSERT INTO setting (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, rosterRevision, []byte(strconv.FormatInt(rev+1, 10)))
+	return err
+}
+
 // History implements store.Roster.
 func (s *Settings) History(ctx context.Context, mailbox string, limit int) (all []store.AuditEntry, err error) {
 	err = s.db.view(ctx, func(tx *sql.Tx) error {
@@ -95,6 +111,15 @@ func (s *Settings) History(ctx context.Context, mailbox string, limit int) (all 
 func (s *Settings) Purge(ctx context.Context, mailbox string) (p store.Purged, err error) {
 	err = s.db.update(ctx, func(tx *sql.Tx) error {
 		p = store.Purged{}
+		var served int
+		err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM roster WHERE mailbox = $1 AND standing IN ($2, $3)`,
+			mailbox, string(store.Configured), string(store.Chosen)).Scan(&served)
+		if err != nil {
+			return err
+		}
+		if served > 0 {
+			return store.ErrTaken
+		}
 		n, err := exec(ctx, tx, `DELETE FROM roster WHERE mailbox = $1`, mailbox)
 		if err != nil {
 			return err

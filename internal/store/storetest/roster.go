@@ -30,9 +30,18 @@ func Roster[S interface {
 		a.Standing, a.At = store.Leaving, begin.Add(2*time.Hour)
 		must(t, s.PutMembers(ctx, a))
 		equal(t, "list", all(s.Members(ctx)), []store.Member{a, b})
+		moved := get[bool](t)
+		equal(t, "moved from what it is", moved(s.MoveMember(ctx, "mb-a", store.Leaving, store.Left)), true)
+		equal(t, "moved from what it was", moved(s.MoveMember(ctx, "mb-a", store.Leaving, store.Chosen)), false)
+		a.Standing = store.Left
+		equal(t, "list", all(s.Members(ctx)), []store.Member{a, b})
+		if r := rev(s.RosterRev(ctx)); r <= after {
+			t.Error("the revision did not change")
+		}
+		last := rev(s.RosterRev(ctx))
 		get[store.Purged](t)(s.Purge(ctx, "mb-a"))
 		must(t, s.PutMembers(ctx, a))
-		if r := rev(s.RosterRev(ctx)); r == after || r == before {
+		if r := rev(s.RosterRev(ctx)); r == last || r == after {
 			t.Error("a revision came twice")
 		}
 	})
@@ -66,6 +75,10 @@ func Roster[S interface {
 		equal(t, "sums stay", get[[]store.WriteCount](t)(s.Writes(ctx, time.Time{})), []store.WriteCount{
 			{Hour: hour, Writes: 2, Recipients: 3}, {Mailbox: "mb-b", Hour: hour, Writes: 1, Recipients: 1},
 		})
+		_, err := s.Purge(ctx, "mb-b")
+		want(t, err, store.ErrTaken)
+		equal(t, "still activated", len(get[[]store.Activated](t)(s.Activated(ctx))), 1)
+		must(t, s.PutMembers(ctx, store.Member{Mailbox: "mb-b", Standing: store.Leaving, At: begin}))
 		must(t, s.AddWrites(ctx, "mb-b", begin, 0, 1))
 		equal(t, "the second purge", get[store.Purged](t)(s.Purge(ctx, "mb-b")).Hours, 1)
 		equal(t, "sums add up", get[[]store.WriteCount](t)(s.Writes(ctx, time.Time{})), []store.WriteCount{{Hour: hour, Writes: 3, Recipients: 5}})
