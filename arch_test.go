@@ -107,7 +107,7 @@ var testEdges = map[string]string{
 	"internal/cloud":          "internal/store/sqlite internal/account/accounttest",
 	"internal/kms":            "internal/store/sqlite internal/account/accounttest",
 	"internal/api":            "internal/cloud internal/store internal/store/sqlite",
-	"internal/node":           "ews internal/cloud internal/detect internal/mailbox",
+	"internal/node":           "ews ews/ewstest internal/calendar internal/ops internal/cloud internal/detect internal/mailbox",
 	"internal/cli":            everything,
 	"internal/demo":           everything,
 	"internal/store/sqlite":   "internal/store/storetest",

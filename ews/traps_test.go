@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,7 +20,10 @@ import (
 type trap struct{ what, holds, says string }
 
 // traps is the index of them, in the order in which one learns the protocol.
-func traps() []trap {
+func traps() []trap { return slices.Concat(wireTraps(), callTraps(), calendarTraps()) }
+
+// wireTraps are those of what goes over the wire: envelopes, versions, faults, ids, characters.
+func wireTraps() []trap {
 	return []trap{
 		// The envelope and what goes with it.
 		{"namespaces are http, although the vendor's pages show https", "ewstest.TestAutodiscoverWire", "https namespace"},
@@ -83,7 +87,12 @@ func traps() []trap {
 		{"the same from the simulator", "ewstest.TestIllegalCharacters", "Illegal"},
 		{"what we echo is repaired, too", "ews.TestRequests", "golden"},
 		{"repair never fails and changes nothing that is good", "wire.FuzzRepair", "Repair"},
+	}
+}
 
+// callTraps are those of operations, connections and finding the server.
+func callTraps() []trap {
+	return []trap{
 		// Operations.
 		{"every request is within the schema", "ews.TestVariantsSchema", "writable"},
 		{"every answer is, or is on a list with its reason", "ewstest.TestSchemaMatrix", "check"},
@@ -149,7 +158,12 @@ func traps() []trap {
 		{"errors of POX have status 200", "ews.TestParsePOX", "600"},
 		{"a hundred users to a request, kept for a day", "ews.TestDiscoverBatches", "requests for 250 mailboxes"},
 		{"a mailbox in Exchange Online is named and not followed", "ews.TestDiscoverOnline", "office365"},
+	}
+}
 
+// calendarTraps are those of streams, and what is in a calendar.
+func calendarTraps() []trap {
+	return []trap{
 		// Streams.
 		{"anchor and cookie", "ews.TestGroupAffinity", "X-PreferServerAffinity"},
 		{"a new server in the cookie: the group moves as a whole", "ews.TestGroupNewServerInCookie", "cookie"},
