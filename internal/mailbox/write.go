@@ -171,7 +171,7 @@ func (s *turn) patch(t *tracked, it *calendar.Item, v verdict) (calendar.Patch, 
 	switch v.do {
 	case insert:
 		body, err = render.Insert(it.Body, *t.join, o)
-		if added, end := render.Addition(it.Body, *t.join, o); end && it.Body.Native == calendar.BodyRTF {
+		if added, end := render.Addition(it.Body, *t.join, o); end && it.Body.Native == calendar.BodyRTF && it.Body.Type == calendar.BodyHTML {
 			p.Addition = &added
 		}
 	case replace:
