@@ -394,7 +394,7 @@ func TestVCalendar(t *testing.T) {
 func TestFound(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"request.eml": "https://meet.jit.si/PlannedThings", "series.ics": "https://meet.example.com/planning", "broken.ics": "https://meet.jit.si/BrokenLines",
+		"request.eml": "https://meet.jit.si/PlannedThings", "series.ics": "https://meet.google.com/abc-defg-hij", "broken.ics": "https://meet.jit.si/BrokenLines",
 		"closed.eml": "https://meet.jit.si/StillRead", "pasted.html": "https://meet.jit.si/Kickoff", "pasted.txt": "https://meet.jit.si/Pasted",
 	}
 	for file, url := range want {
