@@ -98,6 +98,18 @@ func (r *rosterDisk) Statuses(context.Context) ([]store.MailboxNote, error) {
 	return slices.Collect(maps.Values(r.notes)), nil
 }
 
+func (r *rosterDisk) standing(id calendar.MailboxID) store.Standing {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members[string(id)].Standing
+}
+
+func (r *rosterDisk) activation(id calendar.MailboxID) store.Activated {
+	r.d.mu.Lock()
+	defer r.d.mu.Unlock()
+	return r.d.activated[string(id)]
+}
+
 // roster gives the system a roster. Only ann stands in the configuration.
 func (s *system) roster() (*rosterDisk, *Roster) {
 	s.t.Helper()
@@ -212,22 +224,22 @@ func TestDeactivateWithoutCloud(t *testing.T) {
 		}
 		s.restart()
 		wait(time.Minute)
-		if len(s.subjects(bob)) == 0 || d.members[string(id)].Standing != store.Leaving {
+		if len(s.subjects(bob)) == 0 || d.standing(id) != store.Leaving {
 			t.Fatal("the test shows nothing")
 		}
 		s.cloud.mu.Lock()
 		s.cloud.down = nil
 		s.cloud.mu.Unlock()
 		wait(2 * time.Minute)
-		if got := s.subjects(bob); len(got) != 0 || d.members[string(id)].Standing != store.Left {
+		if got := s.subjects(bob); len(got) != 0 || d.standing(id) != store.Left {
 			t.Errorf("still in the cloud: %q", got)
 		}
 		wait(29 * 24 * time.Hour)
-		if _, is := d.members[string(id)]; !is {
+		if d.standing(id) == "" {
 			t.Error("purged too early")
 		}
 		wait(2 * 24 * time.Hour)
-		if _, is := d.members[string(id)]; is || s.disk.activated[string(id)].Mailbox != "" {
+		if d.standing(id) != "" || d.activation(id).Mailbox != "" {
 			t.Error("not purged after 30 days")
 		}
 		if rec, err := r.Purge(t.Context(), s.c.opt.Cache, "test", id, false); err != nil || !rec.Nothing() || rec.Audit < 4 {
@@ -245,7 +257,7 @@ func TestConfiguredMailboxes(t *testing.T) {
 		d, r := s.roster()
 		s.run()
 		wait(time.Minute)
-		first := s.disk.activated[string(r.ID(ann))]
+		first := d.activation(r.ID(ann))
 		for _, change := range []func(context.Context, string, ...Mailbox) ([]Outcome, error){r.Activate, r.Deactivate} {
 			if o := one(t)(change(t.Context(), "test", asked(ann))); !errors.Is(o.Err, ErrConfigured) {
 				t.Errorf("%+v", o)
@@ -260,7 +272,7 @@ func TestConfiguredMailboxes(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 		s.restart()
-		if s.disk.activated[string(r.ID(ann))] != first {
+		if d.activation(r.ID(ann)) != first {
 			t.Error("a restart changed the activation")
 		}
 		s.x.schedule(ann, "Talk", "@meet")
@@ -270,14 +282,14 @@ func TestConfiguredMailboxes(t *testing.T) {
 		s.opt.Mailboxes = nil
 		s.run()
 		wait(time.Minute)
-		if got := s.subjects(ann); len(got) != 0 || d.members[string(r.ID(ann))].Standing != store.Left {
+		if got := s.subjects(ann); len(got) != 0 || d.standing(r.ID(ann)) != store.Left {
 			t.Errorf("list is %q", got)
 		}
 		s.stop()
 		s.opt.Mailboxes = all
 		s.run()
 		wait(time.Minute)
-		if again := s.disk.activated[string(r.ID(ann))]; !again.Baseline.After(first.Baseline) {
+		if again := d.activation(r.ID(ann)); !again.Baseline.After(first.Baseline) {
 			t.Error("no new baseline after it came back")
 		}
 		s.stop()
