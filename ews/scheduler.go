@@ -75,8 +75,8 @@ type SchedulerOptions struct {
 // the endpoint counts as one server.
 //
 // Where the server asks to leave a mailbox alone (BackOffMilliseconds), not one
-// request of this account for this mailbox leaves before that time is over to
-// the millisecond. Calls made meanwhile fail at once with the code
+// request for this mailbox leaves before that time is over to the millisecond,
+// of whatever account: another one that acts for it has the same budget. Calls made meanwhile fail at once with the code
 // ErrorServerBusy and the rest of the time in Error.BackOff, so that they do
 // not keep a worker who could do something else. An endpoint that cannot be
 // reached is tried by one request at a time, at intervals up to thirty seconds.
@@ -98,11 +98,20 @@ type Scheduler struct {
 // answers.
 const mostLanes = 1000
 
-// boxKey names a budget: Exchange charges what an account does for a mailbox to
-// a copy of that mailbox's budget that the account has.
+// boxKey names a budget: Exchange charges what is done for a mailbox to a copy of
+// that mailbox's budget, which all service accounts share, and what an account
+// does for itself to its own.
 type boxKey struct {
-	account *Account
-	mailbox string // in lower case
+	account *Account // nil: all that act for the mailbox
+	mailbox string   // in lower case
+}
+
+// budget names the budget that pays for requests for the mailbox.
+func (m *Mailbox) budget() boxKey {
+	if m.address == "" {
+		return boxKey{account: m.client.account}
+	}
+	return boxKey{mailbox: strings.ToLower(m.address)}
 }
 
 // box is what is known of a budget. Mailboxes of which nothing is known have none.
@@ -392,7 +401,7 @@ func (t *ticket) heard(h http.Header) {
 // job describes a request to the scheduler.
 func (m *Mailbox) job(ctx context.Context, op string, items int) job {
 	return job{
-		op: op, key: boxKey{m.client.account, strings.ToLower(m.address)}, endpoint: m.client.host,
+		op: op, key: m.budget(), endpoint: m.client.host,
 		server: m.route.server(), priority: priorityOf(ctx), items: items,
 	}
 }
@@ -413,7 +422,7 @@ func (m *Mailbox) heldUntil() time.Time {
 	s := m.client.scheduler
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b := s.boxes[boxKey{m.client.account, strings.ToLower(m.address)}]; b != nil {
+	if b := s.boxes[m.budget()]; b != nil {
 		return b.until
 	}
 	return time.Time{}

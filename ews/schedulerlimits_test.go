@@ -45,9 +45,9 @@ func TestSchedulerStreams(t *testing.T) {
 	})
 }
 
-// TestSchedulerBackOffIsOfOneAccount: a budget is of an account and a mailbox.
-// Another account may go on, and so may other mailboxes, also what waits already.
-func TestSchedulerBackOffIsOfOneAccount(t *testing.T) {
+// TestSchedulerBackOffIsOfOneBudget: other budgets may go on, also what of them
+// waits already.
+func TestSchedulerBackOffIsOfOneBudget(t *testing.T) {
 	inTime(t, func(t *testing.T) {
 		d := desk{NewScheduler(SchedulerOptions{Start: 1, Most: 1})}
 		one, two := new(Account), new(Account)

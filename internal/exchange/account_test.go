@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -22,7 +23,7 @@ func onFakeTime(t *testing.T, o ewstest.Options, fn func(t *testing.T, s *ewstes
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(26 * 365 * 24 * time.Hour)
-		o.Users, o.Lockout, o.Now = 3, 5, time.Now
+		o.Users, o.Lockout, o.Now = cmp.Or(o.Users, 3), cmp.Or(o.Lockout, 5), time.Now
 		s, p := ewstest.NewServer(o), newPipes()
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(p) }()
