@@ -66,6 +66,7 @@ type commands struct {
 	Join      joinCommand       `cmd:"" help:"The door to BigBlueButton: creates a meeting when somebody opens its address."`
 	Exchange  exchangeCommand   `cmd:"" help:"The Exchange simulator alone."`
 	Discover  discoverCommands  `cmd:"" name:"autodiscover" help:"Which hosts Autodiscover may send the service account's password to."`
+	Mailboxes mailboxesCommands `cmd:"" help:"Who is served: list, activate, deactivate, history."`
 	Check     checkCommand      `cmd:"" help:"Test the link to Exchange step by step; writes nothing."`
 	Bench     benchCommands     `cmd:"" help:"Measure a part of the system under load on this machine; prints JSON."`
 	Detect    detectCommand     `cmd:"" help:"Find the meeting in invitations: one JSON object a line in, one a line out."`

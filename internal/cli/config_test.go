@@ -202,7 +202,6 @@ func TestConfigChecks(t *testing.T) {
 		{"nothing", func(c *connectorConfig) { c.Exchange.Username = "" }, "exchange.username is missing"},
 		{"metrics for everybody", func(c *connectorConfig) { c.Admin.Listen = "0.0.0.0:8490" }, "admin.listen: 0.0.0.0:8490 can be reached by others"},
 		{"settle", func(c *connectorConfig) { c.Safety.Settle = time.Hour }, "safety.settle: 1h0m0s is over the limit of 1m0s"},
-		{"no mailbox", func(c *connectorConfig) { c.Mailboxes = nil }, "name at least one mailbox"},
 		{"bad address", func(c *connectorConfig) { c.Mailboxes[0].Address = "Aya <aya@example.com>" }, "entry 1 needs an address"},
 		{"same address twice", func(c *connectorConfig) {
 			c.Mailboxes = append(c.Mailboxes, mailboxConfig{Address: "AYA@example.com"})

@@ -118,7 +118,7 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 			return c.meetServices(env, secret, ledger)
 		},
 		Connector: connector.Options{
-			Writes: c.Safety.Writes, Recipients: c.Safety.Recipients,
+			Writes: c.Safety.Writes, Recipients: c.Safety.Recipients, PurgeAfter: days(c.Safety.PurgeAfter),
 			Rules: mailbox.Rules{
 				Detect: detect.New(c.detectRules()),
 				Render: c.Organisation.block(), Domains: c.domains(),
@@ -135,12 +135,17 @@ func (c *connectorConfig) node(env *environment) (node.Options, error) {
 		if err := (render.Options{Locale: m.Locale}).Check(); err != nil {
 			return node.Options{}, fmt.Errorf("mailboxes: entry %d: %w", i+1, err)
 		}
-		o.Connector.Mailboxes = append(o.Connector.Mailboxes, connector.Mailbox{
-			Mailbox: calendar.Mailbox{Address: m.Address, Aliases: m.Aliases, Name: m.Name, Locale: m.Locale},
-			Owner:   m.Owner, Account: m.Account,
-		})
+		o.Connector.Mailboxes = append(o.Connector.Mailboxes, m.mailbox())
 	}
 	return o, nil
+}
+
+// mailbox is the mailbox as the connector has it.
+func (m mailboxConfig) mailbox() connector.Mailbox {
+	return connector.Mailbox{
+		Mailbox: calendar.Mailbox{Address: m.Address, Aliases: m.Aliases, Name: m.Name, Locale: m.Locale},
+		Owner:   m.Owner, Account: m.Account,
+	}
 }
 
 // block is how join blocks are written.

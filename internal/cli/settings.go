@@ -24,7 +24,7 @@ type connectorConfig struct {
 	Services     []serviceConfig    `yaml:"services" help:"Where join details come from; the first is the default"`
 	Detection    detectionConfig    `yaml:"detection" help:"The organisation's own rules for finding meetings; try them with \"koyomi explain --config FILE INVITATION\""`
 	Safety       safetyConfig       `yaml:"safety" help:"What keeps calendars from being hurt"`
-	Mailboxes    []mailboxConfig    `yaml:"mailboxes" help:"Who is served; a mailbox is activated at its first start, and what is older stays as it is"`
+	Mailboxes    []mailboxConfig    `yaml:"mailboxes" help:"Who is served, beside those that \"koyomi mailboxes activate\" names; a mailbox is activated at its first start, and what is older stays as it is"`
 }
 
 type logConfig struct {
@@ -105,6 +105,7 @@ type safetyConfig struct {
 	Recipients  int           `yaml:"recipients_per_hour" default:"1000" help:"The same for people who are mailed; each mailbox adds ten"`
 	DaysBack    int           `yaml:"days_back" default:"7" help:"Days of the past in the meeting list"`
 	DaysAhead   int           `yaml:"days_ahead" default:"31" help:"Days of the future in the meeting list"`
+	PurgeAfter  int           `yaml:"purge_after_days" default:"30" help:"Days after a mailbox has left until all that is kept of it is purged; 0: only by \"koyomi purge\""`
 }
 
 type mailboxConfig struct {
@@ -172,9 +173,6 @@ func (c *exchangeConfig) check() error {
 }
 
 func (c *connectorConfig) checkMailboxes() error {
-	if len(c.Mailboxes) == 0 {
-		return errors.New("mailboxes: name at least one mailbox to serve")
-	}
 	seen := map[string]int{}
 	for i, m := range c.Mailboxes {
 		for _, a := range append([]string{m.Address}, m.Aliases...) {

@@ -40,7 +40,12 @@ func (c *Connector) noteStatuses(ctx context.Context) {
 
 func (c *Connector) noteChanged(ctx context.Context, last map[calendar.MailboxID]noted) error {
 	now := time.Now().UTC()
-	var puts []store.MailboxNote
+	puts := []store.MailboxNote{{At: now}} // of nobody: the connector runs
+	if now.Sub(last[""].seen) < noteSeen {
+		puts = nil
+	} else {
+		last[""] = noted{seen: now}
+	}
 	flush := func() error {
 		if len(puts) == 0 {
 			return nil
@@ -75,22 +80,39 @@ func (c *Connector) noteChanged(ctx context.Context, last map[calendar.MailboxID
 	return flush()
 }
 
-// Noted returns how mailboxes were served when that was last noted, which of a
-// running connector is seconds ago.
-func Noted(ctx context.Context, statuses store.Statuses) (map[calendar.MailboxID]MailboxStatus, error) {
+// Notes are how mailboxes were served when that was last noted.
+type Notes struct {
+	Mailboxes map[calendar.MailboxID]MailboxNote
+	At        time.Time // when the connector last noted anything, which while it runs is less than two minutes ago
+}
+
+// MailboxNote is the status of one mailbox, with the time at which it was noted.
+type MailboxNote struct {
+	MailboxStatus
+	At time.Time
+}
+
+// Noted returns what a connector has noted, whether it runs or not.
+func Noted(ctx context.Context, statuses store.Statuses) (Notes, error) {
 	list, err := statuses.Statuses(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read how mailboxes are served: %w", err)
+		return Notes{}, fmt.Errorf("read how mailboxes are served: %w", err)
 	}
-	out := make(map[calendar.MailboxID]MailboxStatus, len(list))
+	out := Notes{Mailboxes: make(map[calendar.MailboxID]MailboxNote, len(list))}
 	var bad error
 	for _, n := range list {
-		var m MailboxStatus
-		if err := json.Unmarshal(n.Note, &m); err != nil {
+		if n.At.After(out.At) {
+			out.At = n.At
+		}
+		if n.Mailbox == "" {
+			continue
+		}
+		m := MailboxNote{At: n.At}
+		if err := json.Unmarshal(n.Note, &m.MailboxStatus); err != nil {
 			bad = errors.Join(bad, err) // one bad note hides no other
 			continue
 		}
-		out[m.ID] = m
+		out.Mailboxes[m.ID] = m
 	}
 	return out, bad
 }

@@ -209,13 +209,12 @@ func (r *Roster) change(ctx context.Context, actor, action string, mailboxes []M
 	if len(puts) == 0 {
 		return out, nil
 	}
-	if err := r.members.PutMembers(ctx, puts...); err != nil {
-		return nil, fmt.Errorf("record who is served: %w", err)
+	entries := make([]store.AuditEntry, len(puts))
+	for i, p := range puts {
+		entries[i] = store.AuditEntry{At: time.Now().UTC(), Actor: actor, Action: action, Subject: p.Mailbox}
 	}
-	for _, p := range puts {
-		if err := r.audit(ctx, actor, action, calendar.MailboxID(p.Mailbox)); err != nil {
-			return nil, err
-		}
+	if err := r.members.PutMembers(ctx, puts, entries...); err != nil {
+		return nil, fmt.Errorf("record who is served: %w", err)
 	}
 	return out, nil
 }
@@ -278,7 +277,7 @@ func (r *Roster) configured(ctx context.Context, mailboxes []Mailbox, active map
 	if len(puts) == 0 {
 		return nil
 	}
-	if err := r.members.PutMembers(ctx, puts...); err != nil {
+	if err := r.members.PutMembers(ctx, puts); err != nil {
 		return fmt.Errorf("record who is served: %w", err)
 	}
 	return nil

@@ -25,7 +25,10 @@ type rosterDisk struct {
 	rev     int64
 }
 
-func (r *rosterDisk) PutMembers(_ context.Context, members ...store.Member) error {
+func (r *rosterDisk) PutMembers(_ context.Context, members []store.Member, entries ...store.AuditEntry) error {
+	r.d.mu.Lock()
+	r.d.audit = append(r.d.audit, entries...)
+	r.d.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range members {
@@ -333,10 +336,13 @@ func TestNoted(t *testing.T) {
 		wait(time.Minute)
 		notes, err := Noted(t.Context(), d)
 		mustT(t, err)
-		if m := notes[r.ID(ann)]; m.State != StateActivated || m.Baseline.IsZero() || time.Since(m.Seen) > 2*time.Minute {
+		if time.Since(notes.At) > 2*time.Minute {
+			t.Error("it does not show that the connector runs")
+		}
+		if m := notes.Mailboxes[r.ID(ann)]; m.State != StateActivated || m.Baseline.IsZero() || time.Since(m.Seen) > 2*time.Minute {
 			t.Errorf("%+v", m)
 		}
-		if m := notes[r.ID(bob)]; m.State != StateError || m.Step != calendar.StepImpersonate || m.Cause == "" {
+		if m := notes.Mailboxes[r.ID(bob)]; m.State != StateError || m.Step != calendar.StepImpersonate || m.Cause == "" {
 			t.Errorf("%+v", m)
 		}
 		for _, m := range d.members {

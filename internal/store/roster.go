@@ -8,9 +8,9 @@ import (
 // Roster is what settings.db knows of who is to be served: by configuration or
 // by command, and who has left.
 type Roster interface {
-	// PutMembers writes members' records, new or changed, and raises the
-	// roster's revision.
-	PutMembers(ctx context.Context, members ...Member) error
+	// PutMembers writes members' records, new or changed, with the audit entries
+	// about them, and raises the roster's revision.
+	PutMembers(ctx context.Context, members []Member, entries ...AuditEntry) error
 	// Members returns every record in the order of the mailboxes' ids.
 	Members(ctx context.Context) ([]Member, error)
 	// MoveMember changes a member's standing from one to another, like

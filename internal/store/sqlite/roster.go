@@ -11,13 +11,18 @@ import (
 )
 
 // PutMembers implements store.Roster.
-func (s *Settings) PutMembers(ctx context.Context, members ...store.Member) error {
+func (s *Settings) PutMembers(ctx context.Context, members []store.Member, entries ...store.AuditEntry) error {
 	return s.db.update(ctx, func(tx *sql.Tx) error {
 		for _, m := range members {
 			_, err := exec(ctx, tx, `INSERT INTO roster (mailbox, standing, at, details) VALUES ($1, $2, $3, $4)
 				ON CONFLICT (mailbox) DO UPDATE SET standing = excluded.standing, at = excluded.at, details = excluded.details`,
 				m.Mailbox, string(m.Standing), micros(m.At), blob(m.Details))
 			if err != nil {
+				return err
+			}
+		}
+		for _, e := range entries {
+			if err := audit(ctx, tx, e); err != nil {
 				return err
 			}
 		}

@@ -21,14 +21,17 @@ func Roster[S interface {
 		before := rev(s.RosterRev(ctx))
 		a := store.Member{Mailbox: "mb-a", Standing: store.Chosen, At: begin, Details: []byte{0, 0xff}}
 		b := store.Member{Mailbox: "mb-b", Standing: store.Configured, At: begin.Add(time.Hour), Details: []byte{1}}
-		must(t, s.PutMembers(ctx, b, a))
+		must(t, s.PutMembers(ctx, []store.Member{b, a}))
 		equal(t, "list", all(s.Members(ctx)), []store.Member{a, b})
+		e := store.AuditEntry{At: begin, Actor: "command line", Action: "roster.activate", Subject: "mb-a"}
+		must(t, s.PutMembers(ctx, []store.Member{a}, e))
+		equal(t, "history", get[[]store.AuditEntry](t)(s.History(ctx, "mb-a", 9)), []store.AuditEntry{e})
 		after := rev(s.RosterRev(ctx))
 		if after == before {
 			t.Error("the revision did not change")
 		}
 		a.Standing, a.At = store.Leaving, begin.Add(2*time.Hour)
-		must(t, s.PutMembers(ctx, a))
+		must(t, s.PutMembers(ctx, []store.Member{a}))
 		equal(t, "list", all(s.Members(ctx)), []store.Member{a, b})
 		moved := get[bool](t)
 		equal(t, "moved from what it is", moved(s.MoveMember(ctx, "mb-a", store.Leaving, store.Left)), true)
@@ -40,7 +43,7 @@ func Roster[S interface {
 		}
 		last := rev(s.RosterRev(ctx))
 		get[store.Purged](t)(s.Purge(ctx, "mb-a"))
-		must(t, s.PutMembers(ctx, a))
+		must(t, s.PutMembers(ctx, []store.Member{a}))
 		if r := rev(s.RosterRev(ctx)); r == last || r == after {
 			t.Error("a revision came twice")
 		}
@@ -61,7 +64,7 @@ func Roster[S interface {
 	})
 	run(t, "Purge", open, func(t *testing.T, s S) {
 		hour := begin.Truncate(time.Hour)
-		must(t, s.PutMembers(ctx, store.Member{Mailbox: "mb-a", Standing: store.Left, At: begin}, store.Member{Mailbox: "mb-b", Standing: store.Chosen, At: begin}))
+		must(t, s.PutMembers(ctx, []store.Member{store.Member{Mailbox: "mb-a", Standing: store.Left, At: begin}, store.Member{Mailbox: "mb-b", Standing: store.Chosen, At: begin}}))
 		must(t, s.PutActivated(ctx, store.Activated{Mailbox: "mb-a", Baseline: begin}))
 		must(t, s.PutActivated(ctx, store.Activated{Mailbox: "mb-b", Baseline: begin}))
 		must(t, s.AddWrites(ctx, "mb-a", begin, 2, 3))
@@ -78,7 +81,7 @@ func Roster[S interface {
 		_, err := s.Purge(ctx, "mb-b")
 		want(t, err, store.ErrTaken)
 		equal(t, "still activated", len(get[[]store.Activated](t)(s.Activated(ctx))), 1)
-		must(t, s.PutMembers(ctx, store.Member{Mailbox: "mb-b", Standing: store.Leaving, At: begin}))
+		must(t, s.PutMembers(ctx, []store.Member{store.Member{Mailbox: "mb-b", Standing: store.Leaving, At: begin}}))
 		must(t, s.AddWrites(ctx, "mb-b", begin, 0, 1))
 		equal(t, "the second purge", get[store.Purged](t)(s.Purge(ctx, "mb-b")).Hours, 1)
 		equal(t, "sums add up", get[[]store.WriteCount](t)(s.Writes(ctx, time.Time{})), []store.WriteCount{{Hour: hour, Writes: 3, Recipients: 5}})
