@@ -98,6 +98,7 @@ type entry struct {
 	d      Discovery
 	asked  time.Time // when it was looked for last
 	due    time.Time // when it is looked for again
+	busy   time.Time // nobody asks before: the server is busy with this mailbox
 	doubts int       // failures in a row that a move would explain
 	tries  int       // failed searches in a row
 }
@@ -219,6 +220,10 @@ func (d *Discoverer) keep(ctx context.Context, a *sought) {
 		e.tries++
 		e.due = now.Add(pause - rand.N(pause/10))
 		e.asked = now
+		if a.told && a.found.Err.Code == busyCode {
+			e.busy = now.Add(busyPause)
+			e.due = latest(e.due, e.busy)
+		}
 		if e.d.EWSURL == "" || a.told && a.found.Err.Code == CodeHostPending {
 			e.d = a.found
 		}
@@ -280,17 +285,30 @@ func (d *Discoverer) Report(address string, err *Error) bool {
 }
 
 // Forget has mailboxes looked for again at the next Find; without addresses,
-// all of them.
+// all of them; those with which a server is busy once its pause is over.
 func (d *Discoverer) Forget(addresses ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.plain.tryNow()
 	if len(addresses) == 0 {
-		clear(d.known)
 		clear(d.worked)
+		for key := range d.known {
+			d.drop(key)
+		}
 	}
 	for _, a := range addresses {
-		delete(d.known, strings.ToLower(strings.TrimSpace(a)))
+		d.drop(strings.ToLower(strings.TrimSpace(a)))
+	}
+}
+
+// drop forgets a mailbox but for a pause that its server has asked for. d.mu is
+// held.
+func (d *Discoverer) drop(key string) {
+	switch e := d.known[key]; {
+	case e != nil && e.busy.After(time.Now()):
+		e.due = e.busy
+	default:
+		delete(d.known, key)
 	}
 }
 
@@ -347,7 +365,7 @@ func (d *Discoverer) TryNow() {
 	defer d.mu.Unlock()
 	for key, e := range d.known {
 		if e.d.Err != nil {
-			delete(d.known, key)
+			d.drop(key)
 		}
 	}
 }

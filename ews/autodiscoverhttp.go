@@ -274,10 +274,7 @@ func (s *search) soap(ctx context.Context, p place, f form) (bool, *Error) {
 	began := time.Now()
 	got, err := parseUserSettings(data, len(users))
 	if err != nil {
-		if err.Code == "ServerBusy" {
-			s.d.plain.rest(f.url)
-		}
-		s.failed(f.method, f.url, HostAllowed, began, err)
+		s.refused(f, began, err)
 		return false, nil
 	}
 	s.remember(p, f)
@@ -302,7 +299,7 @@ func (s *search) pox(ctx context.Context, p place, f form) (bool, *Error) {
 		began := time.Now()
 		got, err := parsePOX(data)
 		if err != nil {
-			if s.failed(f.method, f.url, HostAllowed, began, err); !answered {
+			if s.refused(f, began, err); !answered {
 				return false, nil
 			}
 			a.told = true
@@ -314,6 +311,16 @@ func (s *search) pox(ctx context.Context, p place, f form) (bool, *Error) {
 		s.settle(a, f.url, got)
 	}
 	return answered, nil
+}
+
+// refused takes in an answer that is an error as a whole. A host that says in it
+// that it is busy is left alone.
+func (s *search) refused(f form, began time.Time, err *Error) {
+	if err.Code == busyCode {
+		err.BackOff = busyPause
+		s.d.plain.rest(f.url)
+	}
+	s.failed(f.method, f.url, HostAllowed, began, err)
 }
 
 // post sends one request with credentials and returns the document of the
@@ -425,7 +432,15 @@ func (s *search) note(method, u string, host HostState, began time.Time, code, r
 // failed adds a step that went wrong, and keeps what may pass.
 func (s *search) failed(method string, u *url.URL, host HostState, began time.Time, err *Error) {
 	s.note(method, u.String(), host, began, err.Code, err.Message)
-	if class := err.Class(); host == HostAllowed && (s.last == nil || class == Transient) && err.Code != CodeNotFound {
+	if host == HostAllowed && err.Code != CodeNotFound {
+		s.passing(err)
+	}
+}
+
+// passing keeps what may pass: the latest that does, and before that one that says
+// when.
+func (s *search) passing(err *Error) {
+	if s.last == nil || err.Class() == Transient && (s.last.BackOff == 0 || s.last.Class() != Transient) {
 		s.last = err
 	}
 }

@@ -211,7 +211,11 @@ func (s *search) settle(a *sought, from *url.URL, got settings) {
 		s.moveURL(a, from, got.redirectURL)
 	case got.code != noError && got.code != "":
 		a.told = true
-		a.fail(&Error{Op: "Autodiscover", Code: got.code, Message: autodiscoverSentence(got.code)})
+		e := &Error{Op: "Autodiscover", Code: got.code, Message: autodiscoverSentence(got.code)}
+		if got.code == busyCode {
+			e.BackOff = busyPause
+		}
+		a.fail(e)
 	default:
 		s.choose(a, got)
 	}
@@ -375,7 +379,7 @@ func (s *search) records(ctx context.Context, domain string) []place {
 	step := DiscoveryStep{Method: "srv", URL: "_autodiscover._tcp." + domain, Took: time.Since(began), Result: strconv.Itoa(len(found)) + " SRV records"}
 	if dns, is := errors.AsType[*net.DNSError](err); err != nil && !(is && dns.IsNotFound) {
 		step.Code, step.Result = CodeDNS, "DNS did not answer"
-		s.last = &Error{Op: "Autodiscover", Code: CodeDNS, Message: "DNS did not say where Autodiscover is; check the resolver", Cause: err}
+		s.passing(&Error{Op: "Autodiscover", Code: CodeDNS, Message: "DNS did not say where Autodiscover is; check the resolver", Cause: err})
 	}
 	s.steps = append(s.steps, step)
 	var out []place

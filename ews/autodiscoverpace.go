@@ -21,9 +21,13 @@ type pace struct {
 // discoverySuffix tells the endpoints of Autodiscover from those of EWS.
 const discoverySuffix = "/autodiscover"
 
-// busyPause is how long a host is left alone that says in an answer that it is
-// busy, and not for how long (ServerBusy of [MS-OXWSADISC] 2.2.4.4).
-const busyPause = 30 * time.Second
+// busyCode is what a host answers that is busy, of everything or of one mailbox
+// (ServerBusy of [MS-OXWSADISC] 2.2.4.4), and busyPause how long the one or the
+// other is left alone: it does not say for how long.
+const (
+	busyCode  = "ServerBusy"
+	busyPause = 30 * time.Second
+)
 
 // enter waits until a request may be sent to a host, or says why it may not.
 func (p pace) enter(ctx context.Context, op string, u *url.URL) (*ticket, *Error) {
@@ -46,12 +50,13 @@ func (p pace) leave(t *ticket, e *Error) {
 
 // rest leaves a host alone that is busy.
 func (p pace) rest(u *url.URL) {
-	s := p.scheduler
+	s, now := p.scheduler, time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.named(hostKey(u) + discoverySuffix); l.until.Before(time.Now().Add(busyPause)) {
-		l.until = time.Now().Add(busyPause)
-	}
+	s.backOffs++
+	l := s.named(hostKey(u) + discoverySuffix)
+	l.until = latest(l.until, now.Add(busyPause))
+	s.refuseAll(now, func(w *ticket) bool { return w.lane == l })
 }
 
 // tryNow has hosts that cannot be reached tried at once.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/koyomi-cal/koyomi/ews"
@@ -106,5 +107,73 @@ func TestDiscoverWithinLimits(t *testing.T) {
 	d.Forget()
 	if found := d.Find(ended, "user0001@example.com")[0]; found.Err == nil || !errors.Is(found.Err, context.Canceled) {
 		t.Errorf("after its caller ended: %v", found.Err)
+	}
+}
+
+// TestDiscoverBusy: a server that says in an answer that it is busy, with one
+// mailbox or altogether, by SOAP or by plain XML, is left alone for thirty seconds,
+// whoever wants it tried at once. What is known of other mailboxes, and of this one
+// from before, counts as ever.
+func TestDiscoverBusy(t *testing.T) {
+	t.Parallel()
+	const (
+		bob, carol = "user0002@example.com", "user0003@example.com"
+
+		soap = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><GetUserSettingsResponseMessage xmlns="http://schemas.microsoft.com/exchange/2010/Autodiscover">` +
+			`<Response><ErrorCode>ServerBusy</ErrorCode><ErrorMessage>busy</ErrorMessage></Response></GetUserSettingsResponseMessage></s:Body></s:Envelope>`
+		plain = `<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006">` +
+			`<Response><Error Time="08:00" Id="1"><ErrorCode>603</ErrorCode><Message>busy</Message></Error></Response></Autodiscover>`
+	)
+	for name, c := range map[string]struct {
+		dialect ewstest.Dialect
+		op      string
+		whole   string // what answers everything; empty: one mailbox is answered so
+	}{
+		"one mailbox, by SOAP":     {ewstest.Exchange2019, "GetUserSettings", ""},
+		"altogether, by SOAP":      {ewstest.Exchange2019, "GetUserSettings", soap},
+		"altogether, by plain XML": {ewstest.Gromox, "Autodiscover", plain},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := ewstest.NewServer(ewstest.Options{Users: 3, Dialect: c.dialect, Now: time.Now})
+				h := newPiped(t, s)
+				f := newLAN(t).finder(func(o *ews.DiscovererOptions) { o.DialContext, o.RootCAs, o.Resolver = h.dial, h.roots, noDNS() }, autoHost)
+				step := func(what, address string, well bool, asked int) {
+					t.Helper()
+					d := f.Find(t.Context(), address)[0]
+					if (d.Err == nil) != well || !well && (d.Err.Class() != ews.Transient || d.Err.BackOff <= 0 || d.Err.BackOff > 30*time.Second) {
+						t.Errorf("%s: %v", what, d.Err)
+					}
+					if got := s.Count("GetUserSettings") + s.Count("Autodiscover"); got != asked {
+						t.Errorf("%s: asked %d times, want %d", what, got, asked)
+					}
+				}
+				step("before", bob, true, 1)
+				if c.whole == "" {
+					s.SetDiscovery(alice, ewstest.Discovery{Code: "ServerBusy"})
+				} else {
+					s.Fail(ewstest.Fault{Op: c.op, Status: http.StatusOK, Page: c.whole, Times: -1})
+				}
+				step("busy", alice, false, 2)
+				f.TryNow()
+				step("at once", alice, false, 2)
+				f.Forget(alice)
+				time.Sleep(29 * time.Second)
+				f.TryNow()
+				step("a second too early", alice, false, 2)
+				step("one that is known", bob, true, 2)
+				asked := 2
+				if c.whole == "" {
+					asked = 3 // the server is not busy with this one
+				}
+				step("one that is not", carol, c.whole == "", asked)
+				s.SetDiscovery(alice, ewstest.Discovery{})
+				s.Heal()
+				time.Sleep(2 * time.Second)
+				f.TryNow()
+				step("when the pause is over", alice, true, asked+1)
+			})
+		})
 	}
 }

@@ -66,7 +66,7 @@ func poxCode(code string) string {
 	case "600", "601":
 		return "InvalidRequest"
 	case "602", "603":
-		return "ServerBusy"
+		return busyCode
 	case "":
 		return CodeMalformed
 	}

@@ -187,7 +187,7 @@ func autodiscoverSentence(code string) string {
 		return "Autodiscover knows no mailbox of this address; check the address, and that it is the mailbox's own"
 	case "InvalidDomain":
 		return "Autodiscover knows no mailbox of this domain; check the domain"
-	case "ServerBusy", "603", "602", "InternalServerError":
+	case busyCode, "603", "602", "InternalServerError":
 		return "Autodiscover has a passing problem; it is asked again later"
 	case "SettingIsNotAvailable", "InvalidSetting":
 		return "Autodiscover names no Exchange Web Services for this mailbox; set ExternalUrl or InternalUrl of the EWS virtual directory"
