@@ -209,7 +209,7 @@ func (c *connectorConfig) withDecisions(env *environment) {
 	if err != nil {
 		return // the configuration alone counts then
 	}
-	defer settings.Close()
+	defer func() { _ = settings.Close() }()
 	noted, err := exchange.Hosts(env.ctx, settings)
 	if err != nil {
 		return

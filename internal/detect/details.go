@@ -104,7 +104,7 @@ func (s *search) properties() (found []value) {
 		if !isProperty || len(f.text) > maxLabel {
 			continue
 		}
-		c := noClass
+		var c class
 		switch {
 		case strings.HasSuffix(name, "ONLINEMEETINGCONFERENCEID"):
 			c = phonePIN

@@ -212,7 +212,7 @@ func foreignHost(text []byte, from, end int) bool {
 		return false
 	}
 	i := bytes.Index(text[from:end], []byte("://"))
-	return i > 0 && bytes.IndexAny(text[from+i+3:end], "/?#@") < 0
+	return i > 0 && !bytes.ContainsAny(text[from+i+3:end], "/?#@")
 }
 
 // foreign takes a link whose host has letters of other scripts. Behind the

@@ -2,7 +2,6 @@ package detect
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -166,6 +165,6 @@ element livekit lasuite skype4b skype bluejeans pexip chime starleaf lifesize wh
 meetecho calcom workplace whatsapp vsee duo ovice reclaim gong chorus blackboard userzoom coscreen preply venue teemyco pumble suitconference zmpage livemeeting other`)
 	slices.Sort(want)
 	if got := Providers(); !slices.Equal(got, want) {
-		t.Error(fmt.Sprintf("providers\n%s\nwant\n%s", got, want))
+		t.Errorf("providers\n%s\nwant\n%s", got, want)
 	}
 }

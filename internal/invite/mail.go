@@ -316,7 +316,7 @@ func (m *message) decode(e entity) []byte {
 	name := strings.ToLower(strings.TrimSpace(e.header["content-transfer-encoding"]))
 	name, _, _ = strings.Cut(name, ";")
 	var out []byte
-	whole := true
+	var whole bool
 	switch name {
 	case "base64":
 		out, whole = fromBase64(e.content)

@@ -37,7 +37,7 @@ func (f *refresher) token(ctx context.Context) (Secret, error) {
 	form := url.Values{
 		"grant_type": {"refresh_token"}, "client_id": {f.id}, "client_secret": {string(f.secret)}, "refresh_token": {string(f.refresh)},
 	}
-	r, err := http.NewRequest(http.MethodPost, f.url, strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}

@@ -288,7 +288,7 @@ func (w *Webex) call(ctx context.Context, method, path string, q url.Values, ord
 		if err != nil {
 			return reply{}, err
 		}
-		r, err := http.NewRequest(method, address, bytes.NewReader(body))
+		r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 		if err != nil {
 			return reply{}, err
 		}

@@ -321,9 +321,7 @@ func templates(locale string) map[string]Options {
 func foreign(b calendar.Body, lines bool) string {
 	var found []string
 	if b.Type == calendar.BodyHTML {
-		for _, m := range regexp.MustCompile(`(?i)(href|src)="[^"]*"`).FindAllString(b.Content, -1) {
-			found = append(found, m)
-		}
+		found = append(found, regexp.MustCompile(`(?i)(href|src)="[^"]*"`).FindAllString(b.Content, -1)...)
 		for _, name := range []string{"table", "tr", "td", "div", "span", "b", "font", "p", "br"} {
 			if !lines && (name == "p" || name == "br") {
 				continue

@@ -69,9 +69,7 @@ func TestStorm(t *testing.T) {
 	for _, b := range bodies {
 		seeds = append(seeds, b.content, b.content)
 	}
-	for _, tags := range []string{"<p><div><table><tr><td></td></tr></table></div></p>", "<!-- x --><style>p{}</style><br><hr>", "</body></html>", "-- \n", "<blockquote type=cite>", "&nbsp;&amp;&#10;"} {
-		seeds = append(seeds, tags)
-	}
+	seeds = append(seeds, "<p><div><table><tr><td></td></tr></table></div></p>", "<!-- x --><style>p{}</style><br><hr>", "</body></html>", "-- \n", "<blockquote type=cite>", "&nbsp;&amp;&#10;")
 	var g sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {
