@@ -187,7 +187,10 @@ func corrupt(err error) bool {
 }
 
 // readItems reads items whole, batch by batch. Items that went meanwhile are
-// left out; those that the server stopped before are asked for again.
+// left out; those that the server stopped before are asked for again. It is not
+// ews.Mailbox.GetItems, for the same reason as findAll, and since any item that
+// failed in passing, wherever in the batch, is asked for again, a busy server within
+// an answer ends the whole, and what is corrupt is read anew without its body.
 func (x *Exchange) readItems(ctx context.Context, m calendar.Mailbox, refs []ews.ItemRef) ([]ews.CalendarItem, error) {
 	var items []ews.CalendarItem
 	for len(refs) > 0 {

@@ -148,7 +148,11 @@ func occurrence(master *ews.CalendarItem, id ews.ItemID, start, end time.Time) e
 const maxHalving = 16
 
 // findAll finds everything in a window, halving it where there is too much for
-// one answer.
+// one answer. It is not ews.Mailbox.View, which would be one call to [ask]: here
+// each request is one, so that after a pause or a move between two of them the next
+// one goes by the client and the server of then; a full answer counts as cut, even
+// from a server that calls it the last one; and expandSeries asks for fifty years
+// at once, which View, made for Exchange, would ask for in parts of two.
 func (x *Exchange) findAll(ctx context.Context, m calendar.Mailbox, w calendar.Window, depth int) ([]ews.CalendarItem, error) {
 	page, err := x.find(ctx, m, w, findMost)
 	switch {
