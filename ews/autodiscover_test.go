@@ -549,7 +549,12 @@ func newPiped(t *testing.T, s *ewstest.Server) *piped {
 	p.roots.AppendCertsFromPEM(ca)
 	var g sync.WaitGroup
 	g.Go(func() { _ = s.Serve(p) })
-	t.Cleanup(func() { s.Close(); p.Close(); g.Wait() })
+	t.Cleanup(func() {
+		s.Close()
+		p.Close()
+		g.Wait()
+		time.Sleep(10 * time.Second) // in the test's own time: both ends say goodbye at once, and TLS waits 5 s to be heard
+	})
 	return p
 }
 

@@ -94,12 +94,13 @@ func (f *forest) within(e activedirectory.Entry, group string, depth int) bool {
 	return false
 }
 
-var lastID byte
+// maker makes entries, each with a GUID of its own.
+type maker struct{ last byte }
 
-func entry(name string, attributes ...string) activedirectory.Entry {
-	lastID++
+func (m *maker) entry(name string, attributes ...string) activedirectory.Entry {
+	m.last++
 	e := activedirectory.Entry{DN: "CN=" + name + ",DC=corp", Attributes: map[string][]string{
-		"cn": {name}, "objectclass": {"top", "user"}, "objectcategory": {"person"}, "objectguid": {strings.Repeat("\x01", 15) + string(rune(lastID))},
+		"cn": {name}, "objectclass": {"top", "user"}, "objectcategory": {"person"}, "objectguid": {strings.Repeat("\x01", 15) + string(rune(m.last))},
 	}}
 	for _, a := range attributes {
 		k, v, _ := strings.Cut(a, "=")
@@ -113,7 +114,7 @@ func entry(name string, attributes ...string) activedirectory.Entry {
 }
 
 func sample() *forest {
-	lastID = 0
+	entry := new(maker).entry
 	sid := []byte{1, 5, 0, 0, 0, 0, 0, 5}
 	for _, n := range []uint32{21, 7, 8, 9, 513} {
 		sid = binary.LittleEndian.AppendUint32(sid, n)

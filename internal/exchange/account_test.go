@@ -143,6 +143,7 @@ func TestStandby(t *testing.T) {
 				if n := s.Refused("svc@example.com"); n > 2 {
 					t.Errorf("the first account was refused %d times", n)
 				}
+				synctest.Wait() // until the log is written
 				if !strings.Contains(log.String(), "stands by is used now") || strings.Contains(log.String(), "svc") {
 					t.Errorf("log: %s", log.String())
 				}

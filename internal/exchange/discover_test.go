@@ -40,6 +40,7 @@ func onCampus(t *testing.T, allowed []string, fn func(t *testing.T, c *campus)) 
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(26 * 365 * 24 * time.Hour)
+		t.Cleanup(func() { time.Sleep(10 * time.Second) }) // both ends say goodbye at once, and TLS waits 5 s to be heard
 		cert, ca, err := ewstest.NewCertificate(time.Now(), "autodiscover.example.com", "a.example.com", "b.example.com", "c.example.com")
 		if err != nil {
 			t.Fatal(err)
