@@ -136,6 +136,7 @@ func TestDiscoverBusy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
+				t.Cleanup(func() { time.Sleep(time.Minute) }) // both sides may be about to say good-bye, to nobody
 				s := ewstest.NewServer(ewstest.Options{Users: 3, Dialect: c.dialect, Now: time.Now})
 				h := newPiped(t, s)
 				f := newLAN(t).finder(func(o *ews.DiscovererOptions) { o.DialContext, o.RootCAs, o.Resolver = h.dial, h.roots, noDNS() }, autoHost)

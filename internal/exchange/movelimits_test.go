@@ -65,7 +65,7 @@ func TestMoveKeepsToLimits(t *testing.T) {
 					for ctx.Err() == nil {
 						_, _ = x.Changes(ctx, m, "")
 						_, _, _ = x.View(ctx, m, calendar.Window{From: time.Now(), To: time.Now().Add(37 * 24 * time.Hour)})
-						time.Sleep(500 * time.Millisecond)
+						time.Sleep(time.Second)
 					}
 				})
 			}
@@ -79,7 +79,7 @@ func TestMoveKeepsToLimits(t *testing.T) {
 				for _, server := range scheduler.Stats().Servers {
 					requests.see(server.Server, server.InFlight)
 				}
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(25 * time.Millisecond)
 			}
 		})
 		busy := func() { // a mailbox of each group, anchors among them
