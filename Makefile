@@ -44,6 +44,7 @@ test: ## everything: unit tests with the race detector, a third-party client, th
 	for d in $(NPM); do cmp -s $$d/package-lock.json $$d/node_modules/.lock || missing="$$missing $$d/node_modules"; done; \
 	if [ -n "$$missing" ]; then echo "missing for the tests: $$missing; install it with: make deps" >&2; exit 1; fi
 	KOYOMI_REQUIRE=1 KOYOMI_SOFFICE=/usr/bin/soffice go test -race -timeout 20m $(TESTFLAGS) ./...
+	go test -timeout 5m $(TESTFLAGS) -run Memory ./internal/detect # which the race detector would spoil
 	cd $(UI) && npm run --silent check && npm run --silent test && npm run --silent e2e
 
 lint: ## gofmt, go mod tidy, go vet and the linters of .golangci.yml

@@ -1,8 +1,6 @@
 package detect
 
 import (
-	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -124,39 +122,4 @@ func TestLinear(t *testing.T) {
 // worst are the adversaries that are looked at in full size.
 func worst() []string {
 	return []string{"only <", "only &amp;", "only @", "only :", "only /", "only 1", "only \n", "only ＠", "one url", "safelinks", "safelinks, one", "escaped", "quoted", "tag unclosed", "comment unclosed", "attribute unclosed", "anchors", "entities", "amp nested", "keywords"}
-}
-
-// TestMemory: all that is taken from the heap while an invitation is read,
-// given back or not, is at most four times the invitation.
-func TestMemory(t *testing.T) {
-	if testing.Short() || withRace {
-		t.Skip("skipped: hundreds of megabytes are read, and the race detector takes memory of its own")
-	}
-	const constant = 1 << 20 // candidates, rejections and their reasons
-	d := New(nil)
-	d.Detect(Input{Body: "x"})
-	check := func(name, kind string, in Input, size int) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		d.Detect(in)
-		runtime.ReadMemStats(&after)
-		most := 4
-		if strings.HasPrefix(name, "safelinks") || name == "proofpoint" || name == "json" {
-			most = 6 // each wrapper that is taken off leaves the link with it behind
-		}
-		if taken := int(after.TotalAlloc - before.TotalAlloc); taken > most*size+constant {
-			t.Errorf("%s as %s: %s", name, kind, fmt.Sprintf("%.1f times its %d bytes", float64(taken)/float64(size), size))
-		}
-	}
-	for name, body := range adversaries(1_000_000) {
-		for kind, in := range inputs(body) {
-			check(name, kind, in, len(body))
-		}
-	}
-	large := adversaries(8_000_000)
-	for _, name := range worst() {
-		if strings.HasPrefix(name, "only") {
-			check(name, "html", inputs(large[name])["html"], len(large[name]))
-		}
-	}
 }
