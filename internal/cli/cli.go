@@ -67,6 +67,9 @@ type commands struct {
 	Exchange  exchangeCommand   `cmd:"" help:"The Exchange simulator alone."`
 	Discover  discoverCommands  `cmd:"" name:"autodiscover" help:"Which hosts Autodiscover may send the service account's password to."`
 	Mailboxes mailboxesCommands `cmd:"" help:"Who is served: list, activate, deactivate, history."`
+	Trace     traceCommand      `cmd:"" help:"Say why what was or was not done with a mailbox's meetings."`
+	Purge     purgeCommand      `cmd:"" help:"Remove all that is kept of a mailbox that is not served any more; prints a receipt."`
+	Export    exportCommand     `cmd:"" help:"Write all that is kept of a mailbox as JSON; prints a receipt."`
 	Check     checkCommand      `cmd:"" help:"Test the link to Exchange step by step; writes nothing."`
 	Bench     benchCommands     `cmd:"" help:"Measure a part of the system under load on this machine; prints JSON."`
 	Detect    detectCommand     `cmd:"" help:"Find the meeting in invitations: one JSON object a line in, one a line out."`

@@ -372,9 +372,9 @@ func (c changes) print(env *environment, asJSON bool) error {
 			c.refused = []rejection{}
 		}
 		if err := printJSON(env.stdout, struct {
-			OK      bool      `json:"ok"`
-			Changed int       `json:"changed"`
-			Done    []one     `json:"mailboxes"`
+			OK      bool        `json:"ok"`
+			Changed int         `json:"changed"`
+			Done    []one       `json:"mailboxes"`
 			Refused []rejection `json:"refused"`
 		}{len(c.refused) == 0, changed, done, c.refused}); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"github.com/koyomi-cal/koyomi/internal/calendar"
 	"github.com/koyomi-cal/koyomi/internal/mailbox"
 	"github.com/koyomi-cal/koyomi/internal/ops"
+	"github.com/koyomi-cal/koyomi/internal/store"
 )
 
 // The states of a mailbox.
@@ -97,7 +98,12 @@ type TraceLine struct {
 // Trace returns why what was or was not done in a mailbox since a time, oldest
 // first.
 func (c *Connector) Trace(ctx context.Context, id calendar.MailboxID, since time.Time) ([]TraceLine, error) {
-	lines, err := c.opt.Cache.Trace(ctx, string(id), since)
+	return ReadTrace(ctx, c.opt.Cache, id, since)
+}
+
+// ReadTrace is [Connector.Trace] from beside the connector.
+func ReadTrace(ctx context.Context, cache store.Cache, id calendar.MailboxID, since time.Time) ([]TraceLine, error) {
+	lines, err := cache.Trace(ctx, string(id), since)
 	if err != nil {
 		return nil, fmt.Errorf("read the trace: %w", err)
 	}
