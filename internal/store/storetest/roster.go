@@ -64,7 +64,7 @@ func Roster[S interface {
 	})
 	run(t, "Purge", open, func(t *testing.T, s S) {
 		hour := begin.Truncate(time.Hour)
-		must(t, s.PutMembers(ctx, []store.Member{store.Member{Mailbox: "mb-a", Standing: store.Left, At: begin}, store.Member{Mailbox: "mb-b", Standing: store.Chosen, At: begin}}))
+		must(t, s.PutMembers(ctx, []store.Member{{Mailbox: "mb-a", Standing: store.Left, At: begin}, {Mailbox: "mb-b", Standing: store.Chosen, At: begin}}))
 		must(t, s.PutActivated(ctx, store.Activated{Mailbox: "mb-a", Baseline: begin}))
 		must(t, s.PutActivated(ctx, store.Activated{Mailbox: "mb-b", Baseline: begin}))
 		must(t, s.AddWrites(ctx, "mb-a", begin, 2, 3))
@@ -81,7 +81,7 @@ func Roster[S interface {
 		_, err := s.Purge(ctx, "mb-b")
 		want(t, err, store.ErrTaken)
 		equal(t, "still activated", len(get[[]store.Activated](t)(s.Activated(ctx))), 1)
-		must(t, s.PutMembers(ctx, []store.Member{store.Member{Mailbox: "mb-b", Standing: store.Leaving, At: begin}}))
+		must(t, s.PutMembers(ctx, []store.Member{{Mailbox: "mb-b", Standing: store.Leaving, At: begin}}))
 		must(t, s.AddWrites(ctx, "mb-b", begin, 0, 1))
 		equal(t, "the second purge", get[store.Purged](t)(s.Purge(ctx, "mb-b")).Hours, 1)
 		equal(t, "sums add up", get[[]store.WriteCount](t)(s.Writes(ctx, time.Time{})), []store.WriteCount{{Hour: hour, Writes: 3, Recipients: 5}})
