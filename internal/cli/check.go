@@ -71,11 +71,9 @@ func (c *checkCommand) Run(env *environment) error {
 	if err := config.Exchange.check(); err != nil {
 		return err
 	}
-	mailboxes := c.Mailboxes
-	if len(mailboxes) == 0 {
-		for _, m := range config.Mailboxes {
-			mailboxes = append(mailboxes, m.Address)
-		}
+	mailboxes, err := c.toTry(env, &config)
+	if err != nil {
+		return err
 	}
 	found, err := findServers(env, config.Exchange, mailboxes, slog.New(backEndHandler{}))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/mail"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/koyomi-cal/koyomi/internal/calendar"
@@ -455,3 +456,48 @@ func (s standardOutput) Write(p []byte) (int, error) { return s.env.stdout.Write
 
 // Close does nothing.
 func (standardOutput) Close() error { return nil }
+
+// toTry are the mailboxes that are named, by address or short id, or else all
+// that are served. Without a connector's data folder those are the
+// configuration's.
+func (c *checkCommand) toTry(env *environment, config *connectorConfig) ([]string, error) {
+	var byID bool
+	for _, m := range c.Mailboxes {
+		byID = byID || isShortID(m)
+	}
+	if len(c.Mailboxes) > 0 && !byID {
+		return c.Mailboxes, nil
+	}
+	var all []string
+	if _, err := os.Stat(filepath.Join(config.Data, "settings.db")); err != nil && !byID {
+		for _, m := range config.Mailboxes {
+			all = append(all, m.Address)
+		}
+		return all, nil
+	}
+	b, err := c.beside(env)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = b.Close() }() // it was only read
+	if !byID {
+		members, err := b.members(env.ctx)
+		for _, m := range members {
+			if m.Served() && m.Address != "" {
+				all = append(all, m.Address)
+			}
+		}
+		return all, err
+	}
+	for _, name := range c.Mailboxes {
+		m, err := b.named(env.ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if m.Address == "" {
+			return nil, fmt.Errorf("%s: no mailbox with that short id is known", name)
+		}
+		all = append(all, m.Address)
+	}
+	return all, nil
+}

@@ -38,6 +38,10 @@ func TestOperate(t *testing.T) {
 		return m.State == "error" && m.Step == "impersonate" && m.Cause != "" && strings.Contains(m.Repair, "ApplicationImpersonation")
 	})
 
+	if code, got, _ := call(t, "check", "--config", config, "--json", string(list("cleo@example.com").Mailbox)); code != 0 || !strings.Contains(got, "cleo@example.com") {
+		t.Errorf("check by short id: %d %s", code, got)
+	}
+
 	var tr trace
 	eventually(t, "the trace of a write", func() bool {
 		tr = trace{}
