@@ -180,14 +180,21 @@ func (c *Connector) attend(ctx context.Context) {
 
 // duty does one of them. A service that failed in this round is left alone.
 func (c *Connector) duty(ctx context.Context, m store.Meeting, failed map[string]bool) {
+	// A round takes its time: what a calendar said since it began counts.
+	m, err := c.opt.Meetings.Meeting(ctx, m.Tag)
+	if err != nil {
+		return
+	}
 	var h mailbox.Hosted
 	if err := json.Unmarshal(m.Held, &h); err != nil {
 		c.log.Error("what is remembered of a meeting at a service cannot be read; it is not ended", "tag", m.Tag, "error", err)
 		return
 	}
-	duty, _ := h.Next()
+	duty, at := h.Next()
+	if at.After(time.Now()) {
+		return
+	}
 	b, s := c.box(h.Mailbox), c.service(h.Service)
-	var err error
 	switch k := keeper(s, h.Action); {
 	case duty == mailbox.Forget:
 		c.forgetMeeting(ctx, m.Tag)
